@@ -15,9 +15,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from semievol.endpoints import PREFIX, is_endpoint, name_of
+from semievol.endpoints import PREFIX, is_endpoint, name_of, tuned_of
 from semievol.errors import UserError
-from semievol.installed import STARTER, default_embedder, default_model
+from semievol.installed import MODEL_STATES, STARTER, default_embedder, default_model
 from semievol.overlay import assign, laid_over
 
 Measure = Literal["mean_nll", "token_entropy", "answer_entropy", "vote_entropy", "answer_nll", "verifier_nll"]
@@ -254,7 +254,8 @@ class Config(Settings):
     model: str = Field(
         default_factory=default_model,
         min_length=1,
-        description="`smollm2` (an installed package), `starter` (tiny), a local folder, a GGUF file, or a hub id.",
+        description="`smollm2` (an installed package), `starter` (tiny), a local folder, a GGUF file, or a hub id. "
+        "`endpoint:NAME`: the model of a server, which also fine-tunes it.",
     )
     seed: int = Field(0, ge=0, lt=2**32, description="Random seed; the same seed gives the same random draws.")
     calibration: float = Field(
@@ -320,10 +321,35 @@ class Config(Settings):
     )
 
     @model_validator(mode="after")
-    def _a_base_is_trained_here(self) -> Config:
-        if is_endpoint(self.model):
-            raise ValueError("the model is fine-tuned on this machine, so it cannot be an endpoint")
+    def _a_server_can_do_it(self) -> Config:
+        if not self.is_far:
+            return self
+        if self.model == PREFIX or tuned_of(self.model):
+            raise ValueError(f"a model at a server is called {PREFIX}NAME, as on the Settings page")
+        here = {
+            "cross_fit, which would begin a fine-tuning there for every fold": self.cross_fit,
+            "token_cleaning": self.token_cleaning,
+            "kl": self.tune.kl or self.propagation.warm_up.kl,
+            f"the embedder `{MODEL_STATES}`": self.propagation.embedder == MODEL_STATES,
+        }
+        for what, asked in here.items():
+            if asked:
+                raise ValueError(f"the model is fine-tuned at a server, which does not know {what}")
         return self
+
+    @property
+    def is_far(self) -> bool:
+        """Whether base, warm-up and evolved model are at a server."""
+        return is_endpoint(self.model)
+
+    def at_server(self, model: str) -> bool:
+        """Whether this model of a collaborator, or of the judge, is at a server."""
+        return is_endpoint(model) or (self.is_far and model in ("base", "warm_up"))
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """Names of the endpoints that a run asks, each one once; first that of the model, if it is at a server."""
+        return tuple(dict.fromkeys((*([name_of(self.model)] if self.is_far else []), *self.propagation.endpoints)))
 
     @property
     def rule_first(self) -> bool:

@@ -1,7 +1,8 @@
 """Remote models behind a server that speaks OpenAI's protocol, as a workspace names them.
 
-An endpoint is an entry of the workspace's settings; a collaborator uses it by `model: endpoint:NAME`. It names the
-environment variable that holds the key and never the key itself. Knows nothing of networks.
+An endpoint is an entry of the workspace's settings; a collaborator uses it by `model: endpoint:NAME`, and so does a
+project whose model is fine-tuned at the server. It names the environment variable that holds the key and never the key
+itself. Knows nothing of networks.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import ipaddress
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import SplitResult, urlsplit
 
 from semievol.errors import UserError
@@ -33,7 +34,9 @@ class Endpoint:
     url: the server's base URL, up to and with its `/v1`. model: as the server calls it. key_variable: name of the
     environment variable with the key; empty for a server without one. concurrency: most questions at once.
     input_price, output_price: for a million tokens, in any one currency; None where not known or free. batch: whether a
-    run hands its questions over together, to be answered within a day.
+    run hands its questions over together, to be answered within a day. training_price: for a million tokens that a
+    fine-tuning job reads, every epoch counted. tuned_input_price, tuned_output_price: of the models that such jobs
+    make; None where they cost as much as the model itself.
     """
 
     name: str
@@ -44,6 +47,9 @@ class Endpoint:
     input_price: float | None = None
     output_price: float | None = None
     batch: bool = False
+    training_price: float | None = None
+    tuned_input_price: float | None = None
+    tuned_output_price: float | None = None
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -65,7 +71,13 @@ class Endpoint:
             raise UserError(
                 f"{self.concurrency} questions at once are not possible.", where, f"Choose 1 to {MOST_AT_ONCE}."
             )
-        for price in (self.input_price, self.output_price):
+        for price in (
+            self.input_price,
+            self.output_price,
+            self.training_price,
+            self.tuned_input_price,
+            self.tuned_output_price,
+        ):
             if price is not None and not (math.isfinite(price) and price >= 0):
                 raise UserError(f"{price} is no price.", where, "Give a price for a million tokens, 0 or more.")
         _check_url(self.url, bool(self.key_variable), where)
@@ -88,7 +100,21 @@ class Endpoint:
 
     @property
     def priced(self) -> bool:
-        return bool(self.input_price or self.output_price)
+        return bool(self.input_price or self.output_price or self.training_price)
+
+    def tuned(self, model: str) -> Endpoint:
+        """The same server with a model that was fine-tuned there, at its prices."""
+        read, written = self.tuned_input_price, self.tuned_output_price
+        return replace(
+            self,
+            model=model,
+            input_price=self.input_price if read is None else read,
+            output_price=self.output_price if written is None else written,
+        )
+
+    def training_cost(self, tokens: float) -> float:
+        """Price of a fine-tuning that reads so many tokens; 0 where no price is known."""
+        return tokens * (self.training_price or 0.0) / 1e6
 
     def cost(self, input_tokens: float, output_tokens: float) -> float:
         """Price of so many tokens; 0 where no price is known."""
@@ -109,13 +135,24 @@ class Endpoint:
 
 
 def is_endpoint(model: str) -> bool:
-    """Whether a collaborator's `model` names an endpoint."""
+    """Whether a `model` names an endpoint, or a model that was fine-tuned there."""
     return model.startswith(PREFIX)
 
 
 def name_of(model: str) -> str:
-    """The endpoint's name within a collaborator's `model`."""
-    return model.removeprefix(PREFIX)
+    """The endpoint's name within `endpoint:NAME` or the address of a model that was fine-tuned there."""
+    return model.removeprefix(PREFIX).partition("/")[0]
+
+
+def address(model: str, tuned: str) -> str:
+    """What stands for a model that was fine-tuned at an endpoint, as the folder of an adapter stands for one that was
+    fine-tuned here. model: `endpoint:NAME`. tuned: as the server calls it."""
+    return f"{PREFIX}{name_of(model)}/{tuned}"
+
+
+def tuned_of(model: str) -> str:
+    """The fine-tuned model that an address names, as the server calls it; empty for the endpoint's own model."""
+    return model.partition("/")[2]
 
 
 def unknown(name: str, known: Iterable[str]) -> UserError:

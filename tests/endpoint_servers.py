@@ -84,9 +84,11 @@ def completion(
 
 class Served:
     """A running server. asked: the requests so far. answer: gives the reply to one, or sends it itself. desk: takes its
-    batches; without one it offers none."""
+    batches, jobs: its fine-tunings; without one it offers none."""
 
-    def __init__(self, answer: Answer, models: Sequence[str] = (MODEL,), desk: Desk | None = None) -> None:
+    def __init__(
+        self, answer: Answer, models: Sequence[str] = (MODEL,), desk: Desk | None = None, jobs: Jobs | None = None
+    ) -> None:
         self.asked: list[Request] = []
         self.keys: set[str] = set()
         self._lock = threading.Lock()
@@ -100,6 +102,9 @@ class Served:
                 """Nothing is printed."""
 
             def do_GET(self) -> None:
+                if "/fine_tuning" in self.path:
+                    Jobs.serve(jobs, Request(self, -1, {}))
+                    return
                 if "/batches" in self.path or "/files" in self.path:
                     Desk.serve(desk, Request(self, -1, {}))
                     return
@@ -108,6 +113,10 @@ class Served:
 
             def do_POST(self) -> None:
                 content = self.rfile.read(int(self.headers["content-length"]))
+                if "/fine_tuning" in self.path or (jobs is not None and self.path.endswith("/files")):
+                    served.keys.add(Request(self, -1, {}).key)
+                    Jobs.serve(jobs, Request(self, -1, {}), content)
+                    return
                 if self.path.endswith(("/batches", "/files")):
                     served.keys.add(Request(self, -1, {}).key)
                     Desk.serve(desk, Request(self, -1, {}), content)
@@ -172,9 +181,7 @@ class Desk:
     def _new(self, request: Request, content: bytes) -> dict[str, Any] | None:
         if request.handler.path.endswith("/files"):
             name = f"file-{len(self.files)}"
-            boundary = request.handler.headers["content-type"].rpartition("boundary=")[2].encode()
-            part = next(one for one in content.split(b"--" + boundary) if b'name="file"' in one)
-            self.files[name] = part.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n")
+            self.files[name] = uploaded(request, content)
             return {"id": name, "object": "file", "bytes": 1, "created_at": 0, "filename": "q", "purpose": "batch"}
         asked = json.loads(content)
         name = f"batch-{len(self.batches)}"
@@ -215,9 +222,113 @@ class Desk:
         batch |= {"status": "completed"}
 
 
+def uploaded(request: Request, content: bytes) -> bytes:
+    """The file within an upload."""
+    boundary = request.handler.headers["content-type"].rpartition("boundary=")[2].encode()
+    part = next(one for one in content.split(b"--" + boundary) if b'name="file"' in one)
+    return part.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n")
+
+
+class Jobs:
+    """Fine-tunes as OpenAI documents it. train: makes a model of (the examples, what was asked) and names it; a
+    text that begins with "failed: " is a reason instead. Each look at a job brings it a step on.
+
+    open: whether jobs get on; else they run for ever. lost: replies to new jobs that never arrive, though the job is
+    there. refused: parameters of a new job that the server does not know. counted: whether it says how many tokens it
+    trained on.
+    """
+
+    STEPS = 4
+
+    def __init__(self, train: Callable[[list[dict[str, Any]], dict[str, Any]], str]) -> None:
+        self.train = train
+        self.jobs: dict[str, dict[str, Any]] = {}
+        self.files: dict[str, bytes] = {}
+        self.events: dict[str, list[dict[str, Any]]] = {}
+        self.open, self.lost, self.counted = True, 0, True
+        self.refused: set[str] = set()
+        self._lock = threading.Lock()
+
+    @staticmethod
+    def serve(jobs: Jobs | None, request: Request, content: bytes | None = None) -> None:
+        if jobs is None:
+            request.send(404, b"{}")
+            return
+        with jobs._lock:
+            status, found = jobs._new(request, content) if content is not None else jobs._there(request.handler.path)
+        if status:
+            request.send(status, json.dumps(found).encode())
+        else:
+            request.reset()
+
+    def lines(self, job: dict[str, Any]) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.files[job["training_file"]].splitlines()]
+
+    def _new(self, request: Request, content: bytes) -> tuple[int, dict[str, Any]]:
+        if request.handler.path.endswith("/files"):
+            name = f"tuning-file-{len(self.files)}"
+            self.files[name] = uploaded(request, content)
+            about = {"bytes": 1, "created_at": 0, "filename": "f", "purpose": "fine-tune", "status": "processed"}
+            return 200, {"id": name, "object": "file"} | about
+        asked = json.loads(content)
+        if unknown := self.refused & asked.keys():
+            return 400, {"error": {"message": f"Unknown parameter: '{sorted(unknown)[0]}'.", "type": "invalid"}}
+        name = f"ftjob-{len(self.jobs)}"
+        self.jobs[name] = asked | {
+            "id": name,
+            "object": "fine_tuning.job",
+            "created_at": int(time.time()),
+            "status": "validating_files",
+            "hyperparameters": {},
+            "organization_id": "org",
+            "result_files": [],
+        }
+        self.events[name] = []
+        self._tell(name, "Created fine-tuning job")
+        if self.lost:
+            self.lost -= 1
+            return 0, {}
+        return 200, self.jobs[name]
+
+    def _there(self, path: str) -> tuple[int, dict[str, Any]]:
+        path = path.partition("?")[0]
+        if path.endswith("/events"):
+            return 200, {"object": "list", "data": self.events[path.split("/")[-2]][::-1], "has_more": False}
+        if path.endswith("/jobs"):
+            return 200, {"object": "list", "data": list(self.jobs.values())[::-1], "has_more": False}
+        job = self.jobs.get(path.rpartition("/")[2])
+        if job is None:
+            return 404, {}
+        if self.open:
+            self._on(job)
+        return 200, job
+
+    def _on(self, job: dict[str, Any]) -> None:
+        name = job["id"]
+        if job["status"] == "validating_files":
+            job["status"] = "running"
+            for step in range(1, self.STEPS):
+                self._tell(name, f"Step {step}/{self.STEPS}: training loss={1 / step:.2f}", step)
+        elif job["status"] == "running":
+            made = self.train(self.lines(job), job)
+            if made.startswith("failed: "):
+                job |= {"status": "failed", "error": {"code": "bad", "message": made[8:], "param": None}}
+                return
+            tokens = sum(len(turn["content"]) // 4 for line in self.lines(job) for turn in line["messages"])
+            job |= {"status": "succeeded", "fine_tuned_model": made}
+            job |= {"trained_tokens": tokens} if self.counted else {}
+            self._tell(name, "The job has successfully completed")
+
+    def _tell(self, name: str, message: str, step: int | None = None) -> None:
+        data = {} if step is None else {"step": step, "total_steps": self.STEPS, "train_loss": 1 / step}
+        number = f"event-{name}-{len(self.events[name])}"
+        event = {"id": number, "object": "fine_tuning.job.event", "created_at": 0, "level": "info", "message": message}
+        self.events[name].append(event | {"data": data, "type": "message" if step is None else "metrics"})
+
+
 @contextmanager
-def serving(answer: Answer, desk: Desk | None = None) -> Iterator[Served]:
-    served = Served(answer, desk=desk)
+def serving(answer: Answer, desk: Desk | None = None, jobs: Jobs | None = None) -> Iterator[Served]:
+    served = Served(answer, desk=desk, jobs=jobs)
     try:
         yield served
     finally:
@@ -227,7 +338,8 @@ def serving(answer: Answer, desk: Desk | None = None) -> Iterator[Served]:
 class Starter:
     """The bundled starter behind a server: greedy answers with true log-probabilities of the `top` likeliest tokens.
 
-    logprobs: whether it gives any; a server without ignores that they are asked for.
+    logprobs: whether it gives any; a server without ignores that they are asked for. tuned: name of a fine-tuned model
+    -> its adapter.
     """
 
     def __init__(self, logprobs: bool = True) -> None:
@@ -237,6 +349,7 @@ class Starter:
 
         self.model = AdaptedModel("starter", torch.device("cpu"), torch.float32)
         self.logprobs = logprobs
+        self.tuned: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def __call__(self, request: Any) -> dict[str, Any]:
@@ -246,8 +359,8 @@ class Starter:
         from semievol.records import Message
 
         turns = [Message(turn["role"], turn["content"]) for turn in request.body["messages"]]
-        chat, tokens = self.model.chat, []
-        with self._lock, self.model.using(None) as model:
+        chat, tokens, name = self.model.chat, [], request.body["model"]
+        with self._lock, self.model.using(self.tuned.get(name)) as model:
             (prompt,) = chat.prompts([turns])
             ids = list(prompt)
             for _ in range(request.body["max_tokens"]):
@@ -262,7 +375,7 @@ class Starter:
                 ids.append(chosen)
         text = chat.text(ids[len(prompt) :])
         shown = tokens if self.logprobs and request.body.get("logprobs") else []
-        return completion(text, tokens=shown, usage=(len(prompt), len(ids) - len(prompt)))
+        return completion(text, name, tokens=shown, usage=(len(prompt), len(ids) - len(prompt)))
 
     def _word(self, token: int) -> str:
         return str(self.model.chat.tokenizer.decode([token]))

@@ -157,6 +157,25 @@ class FakeEngine:
             progress(step, 3)
         return str(setup.folder / "adapter")
 
+    def have_tuned(
+        self,
+        examples: Sequence[Example],
+        setup: TrainingSetup,
+        purse: Purse,
+        metric: Callable[[str, int, float], None],
+        progress: Callable[[int, int], None],
+        stopping: Callable[[], bool],
+        said: Callable[[str], None],
+        held_out: Sequence[Example] = (),
+    ) -> str:
+        """For a price of 10, as a model that is called after the number of its examples."""
+        if not purse.set_aside(10.0):
+            raise OutOfBudget(purse.out("fine-tuning"))
+        self.train(examples, setup, metric, progress, stopping, held_out)
+        purse.settle(10.0, "far", Spent(trained_tokens=100, cost=10.0))
+        said("The fine-tuning is done.")
+        return f"endpoint:far/tuned-{len(examples)}"
+
 
 class MemoryJournal(journal.MemoryJournal):
     """Also keeps what is told of the progress, takes decisions, and asks to stop after `stop_after` chunks of

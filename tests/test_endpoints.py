@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from semievol.config import overlaid
-from semievol.endpoints import Endpoint, is_endpoint, name_of, without_key
+from semievol.endpoints import Endpoint, address, is_endpoint, name_of, tuned_of, without_key
 from semievol.errors import UserError
 
 CANARY = "sk-canary-0123456789abcdef"
@@ -106,11 +106,24 @@ def test_settings_name_the_endpoints_that_answer_or_judge() -> None:
     asked = {"collaborators": [far, near], "judge": judge}
     assert overlaid({"propagation": asked | {"justify": True}}).propagation.endpoints == ("far", "wise")
     assert overlaid({"propagation": asked | {"justify": False}}).propagation.endpoints == ("far",)
+    assert overlaid({"propagation": asked, "model": "endpoint:own"}).endpoints == ("own", "far")
+
+
+def test_a_model_that_was_fine_tuned_at_an_endpoint_has_an_address() -> None:
+    far = made(input_price=1.0, output_price=2.0, tuned_input_price=3.0, training_price=8.0)
+    place = address("endpoint:far", "ft:gpt-4o-mini:us/1")
     assert is_endpoint("endpoint:far")
-    assert name_of("endpoint:far") == "far"
+    assert is_endpoint(place)
+    assert (name_of("endpoint:far"), name_of(place)) == ("far", "far")
+    assert (tuned_of("endpoint:far"), tuned_of(place)) == ("", "ft:gpt-4o-mini:us/1")
+    tuned = far.tuned(tuned_of(place))
+    assert (tuned.model, tuned.cost(1e6, 1e6), far.cost(1e6, 1e6)) == ("ft:gpt-4o-mini:us/1", 5.0, 3.0)
+    assert far.training_cost(2e6) == 16.0
+    with pytest.raises(UserError, match="no price"):
+        made(training_price=-1.0)
 
 
-@pytest.mark.parametrize("overlay", [{"model": "endpoint:far"}, {"budget": -1}, {"budget": float("inf")}])
+@pytest.mark.parametrize("overlay", [{"model": "endpoint:"}, {"budget": -1}, {"budget": float("inf")}])
 def test_settings_that_an_endpoint_cannot_have_are_refused(overlay: dict[str, object]) -> None:
     with pytest.raises(UserError):
         overlaid(overlay)

@@ -12,7 +12,8 @@ from semievol.jobs import remote_models
 from semievol.store import settings
 from semievol.store.database import Store
 
-_VALUES = ("url", "model", "key_variable", "concurrency", "input_price", "output_price", "batch")
+_PRICES = ("input_price", "output_price", "training_price", "tuned_input_price", "tuned_output_price")
+_VALUES = ("url", "model", "key_variable", "concurrency", "batch", *_PRICES)
 
 
 def add(verb: Verb) -> None:
@@ -31,6 +32,9 @@ def add(verb: Verb) -> None:
         help="hand the questions of a run over together, to be answered within a day (OpenAI's Batch API)",
     )
     option("--output-price", type=float, metavar="PRICE", help="of a million tokens written")
+    option("--training-price", type=float, metavar="PRICE", help="of a million tokens that a fine-tuning job reads")
+    option("--tuned-input-price", type=float, metavar="PRICE", help="as --input-price, of fine-tuned models")
+    option("--tuned-output-price", type=float, metavar="PRICE", help="as --output-price, of fine-tuned models")
 
 
 def _endpoints(store: Store, chosen: argparse.Namespace) -> Outcome:

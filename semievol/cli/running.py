@@ -67,7 +67,7 @@ def _advice(store: Store, chosen: argparse.Namespace) -> list[str]:
 
 def _expected(store: Store, run: runs.Run) -> list[str]:
     """What the run will take at its endpoints, if it asks any; nothing for one that is resumed."""
-    asks = run.study is None and (run.covers("respond") or run.covers("justify"))
+    asks = run.study is None and (run.config.is_far or run.covers("respond") or run.covers("justify"))
     if not asks or run.spent is not None:
         return []
     version_id = rounds.get_round(store, run.round_id).version_id

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from semievol.config import Voter
-from semievol.endpoints import is_endpoint, unknown
+from semievol.endpoints import is_endpoint, name_of, tuned_of, unknown
 from semievol.engines import vectors
 from semievol.engines.adapters import AdaptedModel, is_adapter
 from semievol.engines.answering.sharing import Sharing
@@ -46,12 +46,13 @@ BASE = "base"
 class LocalEngine:
     """`method.protocols.Engine` with torch, transformers and peft, on the GPU if there is one.
 
-    model: the base: "starter", a local folder or a hub id.
+    model: the base: "starter", a local folder, a hub id, or "endpoint:NAME", whose server then fine-tunes and answers.
     precision: "fp32" is reproducible; "auto" uses bf16 on a GPU and on processors with instructions for it.
     threads: processor threads; 0 takes all cores, but leaves one free if there are more than two.
     cache: folder of stored embeddings; None stores none.
     endpoints: the servers that may be asked.
-    later: load the base only when it is needed; a run whose answers come from endpoints may not need it at all.
+    later: load the base only when it is needed; a run whose answers come from endpoints may not need it at all. One at
+    a server is never loaded.
     devices: how many GPUs train and answer, or on a processor how many processes; 0: all GPUs. Everything else is done
     on one.
     cluster: the address of a Ray cluster that trains and answers instead (`cluster.joining`); devices counts its
@@ -97,7 +98,7 @@ class LocalEngine:
             self._sharing = Actors(model, precision, self._cluster)
         fast = self._cluster.on_gpu if self._cluster else not on_cpu
         self._chunk = CHUNK * self._devices * (GPU_BUDGET // CPU_BUDGET if fast else 1)
-        if not later:
+        if not later and not is_endpoint(model):
             _ = self.base
 
     @cached_property
@@ -107,8 +108,8 @@ class LocalEngine:
 
     @property
     def control_tokens(self) -> Sequence[str]:
-        """The base model's own special tokens."""
-        return self.base.chat.control_tokens
+        """The base model's own special tokens; none of one at a server, which reads texts as texts."""
+        return () if is_endpoint(self._model) else self.base.chat.control_tokens
 
     @property
     def chunk(self) -> int:
@@ -186,7 +187,7 @@ class LocalEngine:
 
     def fits(self, ask: Ask) -> bool:
         """See the protocol and `Chat.fits`. What a server has room for only the server knows."""
-        if is_endpoint(ask.model):
+        if is_endpoint(self._model if ask.model == BASE else ask.model):
             return True
         if ask.model not in self._chats:
             self._chats[ask.model] = self._find(ask.model)[0].chat
@@ -267,6 +268,25 @@ class LocalEngine:
         several = launching.several(self._model, self._devices, setup.settings.batch_size, threads, self._cluster)
         report = (metric, progress, stopping)
         return loop.train(self.base, rows, measured, setup, fingerprint, *report, too_long=too_long, several=several)
+
+    def have_tuned(
+        self,
+        examples: Sequence[Example],
+        setup: TrainingSetup,
+        purse: Purse,
+        metric: Callable[[str, int, float], None],
+        progress: Callable[[int, int], None],
+        stopping: Callable[[], bool],
+        said: Callable[[str], None],
+        held_out: Sequence[Example] = (),
+    ) -> str:
+        """See the protocol and `endpoints.tuning`."""
+        if self._endpoints is None:
+            raise unknown(name_of(self._model), [])
+        epochs = max(1, round(setup.settings.epochs))
+        work = (examples, held_out, epochs, setup.seed, tuned_of(setup.start or ""))
+        report = (purse, metric, progress, stopping, said)
+        return self._endpoints.tune(self._model, *work, setup.folder, *report)
 
     def _fingerprint(self, examples: Sequence[Example], setup: TrainingSetup) -> str:
         """SHA-256 over everything that the adapter depends on; checkpoints with another one are never continued."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from semievol.endpoints import is_endpoint, name_of, tuned_of
 from semievol.engines.models import tokenizer
 from semievol.engines.models.files import FULL_WEIGHTS, MODEL_FILES, licence
 from semievol.engines.models.prompts import reader
@@ -89,7 +90,7 @@ def choose(store: Store, project: projects.Project, round_id: int | None = None,
     made.sort(key=lambda run: (run.round_id, run.ended or 0.0, run.id), reverse=True)
     for run in made:
         if path := outcomes.run_adapter(store, run.id):
-            return _checked(Path(path), "tune", by_id[run.round_id], run.id)
+            return _checked(path, "tune", by_id[run.round_id], run.id)
     for run in made:
         tuned = projects.run_folder(store, project.id, run.id) / "tune"
         # An active run writes and deletes checkpoints at any time.
@@ -97,7 +98,7 @@ def choose(store: Store, project: projects.Project, round_id: int | None = None,
             return _checked(checkpoint, "tune", by_id[run.round_id], run.id, complete=False)
     for begun in sorted({run.round_id for run in made} if run_id is not None else by_id, reverse=True):
         if path := outcomes.adapters(store, begun).get("warm_up"):
-            return _checked(Path(path), "warm_up", by_id[begun])
+            return _checked(path, "warm_up", by_id[begun])
     raise UserError("There is no adapter to export yet.", project.name, "Fine-tune first.")
 
 
@@ -115,8 +116,15 @@ def write(store: Store, project: projects.Project, adapter: Adapter, out: Path, 
 
 
 def _checked(
-    folder: Path, stage: Stage, round_: rounds.Round, run_id: int | None = None, complete: bool = True
+    path: str | Path, stage: Stage, round_: rounds.Round, run_id: int | None = None, complete: bool = True
 ) -> Adapter:
+    if is_endpoint(str(path)):
+        raise UserError(
+            f"The model is at the endpoint {name_of(str(path))}, where it is called {tuned_of(str(path))}.",
+            "adapter",
+            "It has no files to export. Ask it there under this name, or by the verb `predict`.",
+        )
+    folder = Path(path)
     wrong = fault(folder)
     if wrong:
         raise UserError(f"The adapter is damaged: {wrong}.", "adapter", "Fine-tune again.")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from semievol import installed
+from semievol.endpoints import is_endpoint, name_of
 from semievol.engines.training import checkpoints
 from semievol.errors import UserError
 from semievol.export import files
@@ -84,9 +85,10 @@ class _Adapters:
     def number(self, path: str) -> int | None:
         if path not in self._known:
             folder = self._store.located(path)
-            wrong = checkpoints.fault(folder)
+            far = is_endpoint(path)
+            wrong = f"it is at the endpoint {name_of(path)}" if far else checkpoints.fault(folder)
             if wrong:
-                self.notes.append(f"An adapter is left out: {wrong}.")
+                self.notes.append(f"{'A model' if far else 'An adapter'} is left out: {wrong}.")
             else:
                 self.folders.append(folder)
             self._known[path] = None if wrong else len(self.folders)

@@ -173,7 +173,9 @@ def _too_long(store: Store, found: Sequence[runs.Run], number: int) -> frozenset
 
 def control_tokens(found: Sequence[runs.Run], round_: Round) -> Sequence[str] | None:
     """The special tokens of the round's model as text, longest first: as the first of these runs that did noted them,
-    else as the model's files have them. None where these are not on this machine."""
+    else as the model's files have them; none of a model at a server. None where the files are not on this machine."""
+    if round_.config.is_far:
+        return ()
     noted = (run.environment.get("control_tokens") for run in found)
     return next(filter(None, noted), None) or tokenizer.control_tokens(round_.config.model)
 

@@ -26,6 +26,7 @@ from semievol import config as settings
 from semievol.config import VOTERS, Config
 from semievol.engines.models import footprint, tokenizer
 from semievol.errors import UserError
+from semievol.jobs import remote_models
 from semievol.jobs.environment import start_process
 from semievol.method import voters
 from semievol.method.label_errors import Suspect
@@ -80,7 +81,12 @@ def ask(
     """
     round_ = rounds.get_round(store, round_id)
     task = versions.task_of(store, round_.version_id)
-    request = _question(round_.config, task, question, demonstrations, _adapters(store, round_id, models))
+    there = _adapters(store, round_id, models)
+    if round_.config.is_far:
+        watch("Asking the server")
+        paths = {name: round_.config.model if path == "base" else str(path) for name, path in there}
+        return remote_models.ask(store, round_.config, task, question, demonstrations, paths)
+    request = _question(round_.config, task, question, demonstrations, there)
     return list(_request(store, round_.config, request, watch))
 
 

@@ -82,7 +82,7 @@ def _check_asked(store: Store, config: Config, first: str, until: str) -> None:
     asked."""
     if config.cluster:
         joining.check(config.cluster)
-    if {"respond", "justify"} & set(progress.steps(first, until)):
+    if config.is_far or {"respond", "justify"} & set(progress.steps(first, until)):
         remote_models.check(store, config)
         planning.check_others(config)
 

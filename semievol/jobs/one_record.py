@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import psutil
 
 from semievol.config import VOTERS, Collaborator, Config
-from semievol.endpoints import is_endpoint
 from semievol.engines.models import tokenizer
 from semievol.errors import UserError
 from semievol.jobs import inference_client, remote_models
 from semievol.jobs.inference_client import Watch
 from semievol.method import voters
-from semievol.method.conversations import questions, response_of
+from semievol.method.conversations import path_of, questions, response_of
 from semievol.method.protocols import Plan
 from semievol.records import Demonstration, Record, Response, Task
 from semievol.store.data import records, versions
@@ -81,8 +80,10 @@ def _ask(
     how = next((voter for voter in VOTERS if voter == one.model), None)
     if how is not None and (reason := voters.obstacle(task, labeled, [record], how)):
         raise UserError(reason, "", "")
-    if is_endpoint(one.model):
-        return _ask_endpoint(store, Plan(task, config, labeled, ()), record, one, near, watch)
+    if config.at_server(one.model):
+        path = path_of(one, {"base": config.model, "warm_up": warm_up or config.model})
+        said = _ask_endpoint(store, Plan(task, config, labeled, ()), record, one, path, near, watch)
+        return replace(said, stands_in=one.model == "warm_up" and warm_up is None)
     if how is None and one.model not in ("base", "warm_up", config.model):
         _room_for(one.model)
     request = {
@@ -103,10 +104,10 @@ def _ask(
 
 
 def _ask_endpoint(
-    store: Store, plan: Plan, record: Record, one: Collaborator, near: Sequence[Demonstration], watch: Watch
+    store: Store, plan: Plan, record: Record, one: Collaborator, path: str, near: Sequence[Demonstration], watch: Watch
 ) -> Said:
     watch("Asking the server")
-    ask = next(questions(plan, (), "respond", record, one, near))
+    ask = replace(next(questions(plan, (), "respond", record, one, near)), model=path)
     began = time.monotonic()
     reply = remote_models.answer(store, plan.config, ask)
     shown = len(near) if one.demonstrations else 0

@@ -130,13 +130,16 @@ def propagated(
 def unanswered(store: Store, round_: rounds.Round) -> dict[str, int]:
     """Collaborator on an endpoint -> pool records of the round that it was asked about and did not answer. Another run
     with the round's settings asks just these."""
-    far = [one.name for one in round_.config.propagation.collaborators if is_endpoint(one.model)]
+    config = round_.config
+    far = [one.name for one in config.propagation.collaborators if config.at_server(one.model)]
     return collaborators_said.unanswered(store, round_.id, far) if far else {}
 
 
 def check_model(name: str) -> None:
     """Raises UserError for a model that is not there or cannot be used. The worker looks up hub ids, since it may
-    download them, and prepares packages."""
+    download them, and prepares packages; an endpoint is looked up where it is asked."""
+    if is_endpoint(name):
+        return
     if name in MODELS or packaged.is_gguf(name):
         packaged.check(name)
     elif name == STARTER or is_folder(name) or not HUB_ID.fullmatch(name):

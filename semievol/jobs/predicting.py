@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from semievol.config import Collaborator, Config
+from semievol.endpoints import is_endpoint
 from semievol.engines.training.checkpoints import fault
 from semievol.errors import UserError
 from semievol.export import files
@@ -22,11 +23,13 @@ from semievol.importing.joined_columns import with_joined
 from semievol.importing.mapping import Mapping, check_mapping
 from semievol.importing.rows import Row, rows_of
 from semievol.importing.table import Reject, Table
-from semievol.jobs import intake, launch, planning
+from semievol.jobs import intake, launch, planning, remote_models
 from semievol.jobs.environment import for_models
+from semievol.method import remote
 from semievol.method.confidence import answer_entropy, token_entropy
-from semievol.method.conversations import ask_of, chunks, response_of
-from semievol.method.protocols import Engine, Plan
+from semievol.method.conversations import ask_of, base_path, chunks, response_of
+from semievol.method.protocols import Ask, Engine, Plan, Reply
+from semievol.method.spending import Purse
 from semievol.progress import Watch, unwatched
 from semievol.records import Demonstration, Record, Response, Task
 from semievol.store.data import projects, records, versions
@@ -44,8 +47,8 @@ _NAMED = 20
 
 @dataclass(frozen=True)
 class Model:
-    """One of `MODELS` of a project, and the settings and data of its prompts. path: adapter's folder or "base". round:
-    None where a base is asked in a project that has no round yet."""
+    """One of `MODELS` of a project, and the settings and data of its prompts. path: adapter's folder, "base", or the
+    address at a server. round: None where a base is asked in a project that has no round yet."""
 
     name: str
     path: str
@@ -77,15 +80,16 @@ def newest(store: Store, project: projects.Project, name: str) -> Model:
     """The project's model of this name, from the round that counts, else from the next one in turn that has it."""
     stage = MODELS[name]
     for round_ in rounds.in_turn(rounds.list_rounds(store, project.id)):
-        path = "base" if stage is None else outcomes.adapters(store, round_.id).get(stage)
+        path = base_path(round_.config) if stage is None else outcomes.adapters(store, round_.id).get(stage)
         if path is None:
             continue
-        if path != "base" and (wrong := fault(Path(path))):
+        if path != "base" and not is_endpoint(path) and (wrong := fault(Path(path))):
             raise UserError(f"The {name} model is damaged: {wrong}.", project.name, "Fine-tune again.")
         return Model(name, path, round_.config, versions.get_version(store, round_.version_id), round_)
     if stage is not None or project.version_id is None:
         raise UserError(f"There is no {name} model yet.", project.name, "Run the project first, or take --model base.")
-    return Model(name, "base", launch.project_config(project), versions.get_version(store, project.version_id), None)
+    config = launch.project_config(project)
+    return Model(name, base_path(config), config, versions.get_version(store, project.version_id), None)
 
 
 def predict(
@@ -141,7 +145,8 @@ def _engine(store: Store, config: Config, watch: Watch) -> Engine:
     watch("Loading the model", 0, 1)
     from semievol.engines.local import LocalEngine  # here: torch takes seconds, and no other verb needs it
 
-    return LocalEngine(config.model, config.precision, config.threads, cache=store.home / "embeddings")
+    far = remote_models.at_once(store, config) if config.is_far else None
+    return LocalEngine(config.model, config.precision, config.threads, store.home / "embeddings", far)
 
 
 def _mapping(version: versions.Version, table: Table) -> tuple[Mapping, list[str]]:
@@ -181,7 +186,7 @@ def _answered(
 ) -> _Answers:
     asker = Collaborator(name=chosen.name, model=chosen.name, demonstrations=demonstrations)
     settings = plan.config.propagation
-    found = _Answers()
+    found, purse = _Answers(), Purse(plan.config.budget)
     rows = rows_of("unlabeled", table, mapping, plan.task, rejects)
     done = 0
     while block := list(islice(rows, _BLOCK)):
@@ -194,10 +199,10 @@ def _answered(
         for _, chunk in chunks(questions, near or None, engine.chunk):
             asks = [ask_of(plan, engine, "predict", r, asker, {chosen.name: chosen.path}, near) for r in chunk]
             found.shortened += sum(bool(ask.left_out) and not ask.too_long for ask in asks)
-            replies = iter(engine.answer([ask for ask in asks if not ask.too_long]))
+            put = [ask for ask in asks if not ask.too_long]
+            given = iter(remote.replies(engine, put, purse) if plan.config.is_far else engine.answer(put))
             for record, ask in zip(chunk, asks, strict=True):
-                said = None if ask.too_long else response_of(plan, record, ask, next(replies))
-                found.by_place[asked[record.id].place] = _answer(plan.task, record, ask.allowed, said)
+                found.by_place[asked[record.id].place] = _answer_of(plan, record, ask, given)
             done += len(chunk)
             watch("Answering", done, len(table))
     return found
@@ -208,9 +213,17 @@ def _record(task: Task, name: str, row: Row) -> Record:
     return Record(name, row.question, options, row=row.number, earlier=row.earlier)
 
 
-def _answer(task: Task, record: Record, allowed: Sequence[str], said: Response | None) -> _Answer:
-    if said is None:
+def _answer_of(plan: Plan, record: Record, ask: Ask, given: Iterator[Reply | None]) -> _Answer:
+    """The answer that the next of the replies gives, if the question was put."""
+    if ask.too_long:
         return _Answer(note="The record is too long for the model.")
+    reply = next(given)
+    if reply is None:
+        return _Answer(note="The server gave no answer.")
+    return _answer(plan.task, record, ask.allowed, response_of(plan, record, ask, reply))
+
+
+def _answer(task: Task, record: Record, allowed: Sequence[str], said: Response) -> _Answer:
     if said.answer is None:
         return _Answer(note=f"The model's words state no answer: {said.text[:80]!r}.")
     if not said.probabilities:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,7 @@ def find(store: Store, name: str) -> Endpoint:
 
 def used(store: Store, config: Config) -> list[Endpoint]:
     """The endpoints that a run with these settings asks. Raises UserError for a name that is not known."""
-    return [find(store, name) for name in config.propagation.endpoints]
+    return [find(store, name) for name in config.endpoints]
 
 
 def check(store: Store, config: Config) -> None:
@@ -56,6 +56,12 @@ def check(store: Store, config: Config) -> None:
 
 def check_studied(store: Store, config: Config) -> None:
     """Raises UserError where a study with these settings could cost money."""
+    if config.is_far:
+        raise UserError(
+            "A study fine-tunes for every arm and seed, which a server would be asked to do dozens of times.",
+            "model",
+            "Choose a model that is fine-tuned on this machine for the study.",
+        )
     for endpoint in used(store, config):
         if not endpoint.near or endpoint.priced:
             raise UserError(
@@ -95,6 +101,8 @@ def told(endpoint: Endpoint, found: Trial) -> list[str]:
         ]
         if endpoint.batch or found.batches:
             lines.append(f"Batches: {'offered' if found.batches else 'not offered, so turn them off here'}.")
+        if found.jobs:
+            lines.append("Fine-tuning: offered, so a project may choose it as its model.")
     if not found.models:
         return [*lines, "Models: the server lists none."]
     rest = len(found.models) - SHOWN_MODELS
@@ -109,7 +117,7 @@ def users(store: Store, name: str) -> list[str]:
     found = []
     for project in projects.list_projects(store, archived=True):
         asked = project.settings.get("propagation") or {}
-        named = [*(asked.get("collaborators") or []), asked.get("judge") or {}]
+        named = [*(asked.get("collaborators") or []), asked.get("judge") or {}, project.settings]
         if any(one.get("model") == wanted for one in named):
             found.append(project.name)
     return found
@@ -123,12 +131,19 @@ def of_run(store: Store, config: Config) -> Endpoints:
     return Endpoints(used(store, config), os.environ)
 
 
+def at_once(store: Store, config: Config) -> Endpoints:
+    """The endpoints of these settings for somebody who waits: none of them is given a batch."""
+    from semievol.engines.endpoints.asking import Endpoints
+
+    return Endpoints([replace(one, batch=False) for one in used(store, config)], os.environ)
+
+
 def answer(store: Store, config: Config, ask: Ask) -> Reply:
     """The reply of the ask's endpoint, within the budget of the config. Raises UserError where none comes."""
     from semievol.engines.endpoints.asking import Endpoints
 
     came: list[Called] = []
-    far = Endpoints([replace(find(store, name_of(ask.model)), batch=False)], os.environ)  # somebody waits for it
+    far = Endpoints([replace(find(store, name_of(ask.model)), batch=False)], os.environ)
     try:
         far.call([ask], Purse(config.budget), came.extend, lambda: False)
     except OutOfBudget as problem:
@@ -143,19 +158,25 @@ def answer(store: Store, config: Config, ask: Ask) -> Reply:
 
 
 def ask(
-    store: Store, config: Config, task: Task, question: Record, near: Sequence[Demonstration], names: Sequence[str]
+    store: Store,
+    config: Config,
+    task: Task,
+    question: Record,
+    near: Sequence[Demonstration],
+    models: Mapping[str, str],
 ) -> list[dict[str, Any]]:
-    """What these endpoints answer to a question on a page, as dicts like those of `inference_client.ask`."""
+    """What models at servers answer to a question on a page, as dicts like those of `inference_client.ask`. models:
+    what they are called there -> `endpoint:NAME`, or the address of a model that was fine-tuned at one."""
     plan, allowed = Plan(task, config, (), ()), allowed_answers(task, question)
     found = []
-    for name in names:
-        asked = Collaborator(name=name, model=f"{PREFIX}{name}", demonstrations=bool(near))
+    for name, path in models.items():
+        asked = Collaborator(name=name, model=path, demonstrations=bool(near))
         put = next(questions(plan, (), "respond", question, asked, near))
         began = time.monotonic()
         said = response_of(plan, question, put, answer(store, config, put))
         found.append(
             {
-                "model": asked.model,
+                "model": name,
                 "text": said.text,
                 "answer": said.answer,
                 "probabilities": dict(zip(allowed, said.probabilities, strict=False)),

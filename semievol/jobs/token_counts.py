@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from semievol.config import VOTERS, Collaborator, Config, Tuning
-from semievol.endpoints import is_endpoint
 from semievol.engines.models import footprint, tokenizer
 from semievol.engines.models.prompts import Reader, reader
 from semievol.engines.packing.shares import CPU_BUDGET, Shared, passed
@@ -199,11 +198,12 @@ def _own(config: Config, among: Sequence[Collaborator]) -> list[Collaborator]:
 
 def _readers(config: Config) -> list[Collaborator]:
     """The collaborators that a model on this machine answers for."""
-    return [one for one in config.propagation.collaborators if one.model not in VOTERS and not is_endpoint(one.model)]
+    mine = config.propagation.collaborators
+    return [one for one in mine if one.model not in VOTERS and not config.at_server(one.model)]
 
 
 def _judges(config: Config) -> list[Collaborator]:
-    return [] if is_endpoint(config.propagation.judge.model) else [config.propagation.judge]
+    return [] if config.at_server(config.propagation.judge.model) else [config.propagation.judge]
 
 
 def _micro(tuning: Tuning) -> int:

@@ -119,7 +119,7 @@ def _work(store: Store, run: runs.Run) -> None:
             _prepare(name, run, watcher)
         for name in others:  # now, since their turn comes after hours
             suitability.suitable(name)
-        far = remote_models.of_run(store, config) if config.propagation.endpoints else None
+        far = remote_models.of_run(store, config) if config.endpoints else None
         cache = store.home / "embeddings"
         how = (config.precision, config.threads, cache, far)
         engine = LocalEngine(config.model, *how, later=not needs_base, devices=config.devices, cluster=config.cluster)

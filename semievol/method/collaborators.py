@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from semievol.config import LONGEST_NAME, MOST_COLLABORATORS, VOTERS, Collaborator, Config, Propagation
-from semievol.endpoints import name_of
+from semievol.endpoints import is_endpoint, name_of
 from semievol.errors import UserError
 
 Collaborators = tuple[Collaborator, ...]
@@ -111,7 +111,8 @@ def changed(one: Collaborator, **values: Any) -> Collaborator:
 
 def plain_name(one: Collaborator) -> str:
     """What a collaborator is called that nobody has named: after its model and what it reads."""
-    model = _PLAIN.get(one.model) or PurePath(name_of(one.model)).name or one.model
+    called = name_of(one.model) if is_endpoint(one.model) else PurePath(one.model).name
+    model = _PLAIN.get(one.model) or called or one.model
     if one.model in VOTERS:
         return model
     how = ", demonstrations" if one.demonstrations else " alone"

@@ -12,10 +12,11 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from semievol.config import Collaborator
+from semievol.config import Collaborator, Config
 from semievol.endpoints import is_endpoint
 from semievol.errors import UserError
 from semievol.method.protocols import Ask, Engine, Journal, Plan, Reply, Stopped, TokenCleaning, TrainingSetup
+from semievol.method.spending import Purse
 from semievol.records import Cost, Demonstration, Example, Origin, Record, Response
 from semievol.selection.summary import Selection
 from semievol.task.answers import allowed_answers, parse
@@ -42,10 +43,10 @@ def ask_of(
 
     If the prompt is too long for the model, the least similar demonstrations are left out, as many as necessary.
     """
-    shown = near.get(record.id, ())
-    tokens = () if is_endpoint(collaborator.model) else engine.control_tokens
+    shown, model = near.get(record.id, ()), path_of(collaborator, models)
+    tokens = () if is_endpoint(model) else engine.control_tokens
     for ask in questions(plan, tokens, stage, record, collaborator, shown, candidates):
-        ask = replace(ask, model=models.get(collaborator.model, collaborator.model))
+        ask = replace(ask, model=model)
         if engine.fits(ask):
             return ask
     return replace(ask, too_long=True)
@@ -182,9 +183,19 @@ def response_of(plan: Plan, record: Record, ask: Ask, reply: Reply) -> Response:
 
 def model_paths(plan: Plan, journal: Journal) -> dict[str, str]:
     """A collaborator's `model` -> the engine's name for it. Other models have the same name in both; the base, given by
-    its own name, is not loaded a second time."""
-    warm = journal.adapter("warm_up")
-    return {plan.config.model: "base", "base": "base"} | ({"warm_up": warm} if warm else {})
+    its own name, is not loaded a second time. Where base and warm-up are at a server, these are their addresses."""
+    warm, base = journal.adapter("warm_up"), base_path(plan.config)
+    return {plan.config.model: base, "base": base} | ({"warm_up": warm} if warm else {})
+
+
+def base_path(config: Config) -> str:
+    """The engine's name for the base model."""
+    return config.model if config.is_far else "base"
+
+
+def path_of(collaborator: Collaborator, models: Mapping[str, str]) -> str:
+    """The engine's name for a collaborator's model. models: as `model_paths` gives them."""
+    return models.get(collaborator.model, collaborator.model)
 
 
 def demonstrations_of(plan: Plan, journal: Journal) -> dict[str, list[Demonstration]]:
@@ -268,20 +279,34 @@ def _example(
 
 
 def train(plan: Plan, engine: Engine, journal: Journal, stage: str, examples: list[Example], start: str | None) -> str:
-    """Folder of the adapter of this stage. The loss on calibration records is measured, they are not trained on."""
+    """Folder of the adapter of this stage, or the address of the model that a server has fine-tuned. The loss on
+    calibration records is measured, they are not trained on."""
     if not examples:
         raise UserError("There is nothing to train on.", stage, "Add labeled records or accept more candidates.")
     settings = plan.config.propagation.warm_up if stage == "warm_up" else plan.config.tune
     _report_untrained(engine, journal, stage, examples)
     held_out = [_example(plan, r, r.answer, "gold", engine.control_tokens) for r in plan.calibration]
-    return engine.train(
-        examples,
-        TrainingSetup(settings, journal.folder(stage), plan.config.seed, start, _cleaning(plan, journal, stage)),
-        metric=lambda name, step, value: journal.metric(stage, name, step, value),
-        progress=lambda step, total: journal.progress(stage, step, total),
-        stopping=journal.stopping,
-        held_out=held_out,
-    )
+    setup = TrainingSetup(settings, journal.folder(stage), plan.config.seed, start, _cleaning(plan, journal, stage))
+
+    def metric(name: str, step: int, value: float) -> None:
+        journal.metric(stage, name, step, value)
+
+    def progress(step: int, total: int) -> None:
+        journal.progress(stage, step, total)
+
+    if not plan.config.is_far:
+        return engine.train(examples, setup, metric, progress, journal.stopping, held_out)
+    purse = Purse(plan.config.budget, journal.spent())
+
+    def said(sentence: str) -> None:
+        journal.event(stage, sentence)
+
+    try:
+        found = engine.have_tuned(examples, setup, purse, metric, progress, journal.stopping, said, held_out)
+    finally:
+        journal.save_responses(stage, [], spent=purse.spent)
+    journal.progress(stage, 1, 1)
+    return found
 
 
 def _cleaning(plan: Plan, journal: Journal, stage: str) -> TokenCleaning | None:

@@ -36,7 +36,7 @@ def settled(config: Config, task: Task, labeled: Sequence[Record], later_round: 
     if task.closed and len(propagation.collaborators) > 1:
         if holds_out(len(labeled), config.calibration, config.calibration_minimum):
             earned = True
-        elif not later_round:
+        elif not later_round and not config.is_far:  # each fold would be a fine-tuning at the server
             earned = bool(folds) or independent(labeled) >= CROSS_FIT_FROM
             folds = folds or CROSS_FIT_FOLDS * earned
     propagation = propagation.model_copy(update={"weighting": "earned" if earned else "equal"})

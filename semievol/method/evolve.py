@@ -19,9 +19,11 @@ from semievol.method.conversations import (
     TooLong,
     answer_chunk,
     ask_of,
+    base_path,
     chunks,
     demonstrations_of,
     model_paths,
+    path_of,
     stop_if_asked,
     train,
     tune_examples,
@@ -115,7 +117,7 @@ def respond(plan: Plan, engine: Engine, journal: Journal) -> None:
     records = [*plan.unlabeled, *plan.calibration]
     done, too_long = journal.answered("respond"), TooLong()
     everybody = plan.config.propagation.collaborators
-    far = [c for c in everybody if is_endpoint(c.model)]
+    far = [c for c in everybody if is_endpoint(path_of(c, models))]
     here = [c for c in everybody if c.model not in VOTERS and c not in far]
     groups = loaded_together(here, models)
     total, before = len(records) * (len(far) + len(groups)), len(records) * len(far)
@@ -198,18 +200,25 @@ def tune(plan: Plan, engine: Engine, journal: Journal) -> None:
 def evaluate(plan: Plan, engine: Engine, journal: Journal) -> None:
     """Base, warm-up and evolved model on the test set, without and with demonstrations, beside simpler models, with
     intervals and paired tests."""
-    models = {"base": "base", "warm_up": journal.adapter("warm_up"), "evolved": journal.adapter("tune")}
+    models = {"base": base_path(plan.config), "warm_up": journal.adapter("warm_up"), "evolved": journal.adapter("tune")}
     paths = {arm: path for arm, path in models.items() if path is not None}
     if not plan.test:
         journal.event("evaluate", "There is no test set, so nothing was evaluated.")
         return
     near = comparison.demonstrations(plan, engine)
     ways = [False, True] if near else [False]
-    total, too_long = len(plan.test) * len(paths) * len(ways), TooLong()
-    for position, (shown, arm) in enumerate((shown, arm) for shown in ways for arm in paths):
-        row = Collaborator(name=comparison.row(arm, shown), model=arm, demonstrations=shown)
-        done = {(r.record_id, row.name, r.input_hash) for r in journal.predictions(row.name)}
-        for start, chunk in chunks(plan.test, near if shown else None, engine.chunk):
+    rows = [
+        Collaborator(name=comparison.row(arm, shown), model=arm, demonstrations=shown)
+        for shown in ways
+        for arm in paths
+    ]
+    total, too_long = len(plan.test) * len(rows), TooLong()
+    done = {(r.record_id, row.name, r.input_hash) for row in rows for r in journal.predictions(row.name)}
+    if plan.config.is_far:
+        asked = ((r, ask_of(plan, engine, "evaluate", r, row, paths, near)) for row in rows for r in plan.test)
+        remote.evaluate(plan, engine, journal, asked, done, lambda n: journal.progress("evaluate", n, total))
+    for position, row in enumerate(rows if not plan.config.is_far else ()):
+        for start, chunk in chunks(plan.test, near if row.demonstrations else None, engine.chunk):
             asks = [(r, ask_of(plan, engine, "evaluate", r, row, paths, near)) for r in chunk]
             answer_chunk(plan, engine, journal, "evaluate", asks, done, too_long)
             journal.progress("evaluate", position * len(plan.test) + start + len(chunk), total)

@@ -14,6 +14,7 @@ from semievol.method.conversations import (
     demonstrations_of,
     for_judge,
     model_paths,
+    path_of,
 )
 from semievol.method.protocols import Ask, Engine, Journal, Plan
 from semievol.records import Record, Response
@@ -40,7 +41,7 @@ def ask_judge(
         seen = [(record, for_judge(plan, record, by_record[record.id])) for record in records]
         return [(r, ask_of(plan, engine, "justify", r, judge, models, near, candidates)) for r, candidates in seen]
 
-    if is_endpoint(judge.model):
+    if is_endpoint(path_of(judge, models)):
         asks = (ask for _, chunk in chunks(disputed, near) for ask in asked(chunk))
         remote.answer(
             plan, engine, journal, "justify", asks, done, lambda n: journal.progress("justify", n, len(disputed))

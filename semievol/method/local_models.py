@@ -31,6 +31,8 @@ def warm_up_is_used(plan: Plan, first: str, until: str) -> bool:
 
 def base_is_used(plan: Plan, first: str, until: str) -> bool:
     """Whether the stages from `first` to `until` need the base model, or an adapter on it, in memory."""
+    if plan.config.is_far:
+        return False
     covered, settings = _covered(first, until), plan.config.propagation
     trains = "tune" in covered or ("warm_up" in covered and plan.parent is None and warm_up_is_used(plan, first, until))
     local = [not is_endpoint(one.model) and one.model not in VOTERS for one in settings.answering]

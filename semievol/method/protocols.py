@@ -37,7 +37,8 @@ class OutOfBudget(Stopped):
 class Ask:
     """One question to one model.
 
-    model: "base", an adapter's folder, or the name of another model, also "endpoint:NAME".
+    model: "base", an adapter's folder, or the name of another model, also "endpoint:NAME" and the address of a model
+    that was fine-tuned there.
     identity: stands for the model in `input_hash`, so that the hash does not depend on the place of an adapter on disk.
     allowed: the allowed answers, to be scored; if empty, an answer is generated.
     temperature, seed: for generated answers only; scored answers are returned as untempered probabilities.
@@ -196,6 +197,25 @@ class Engine(Protocol):
         held_out: examples whose loss is measured, but which are not trained on.
         """
 
+    def have_tuned(
+        self,
+        examples: Sequence[Example],
+        setup: TrainingSetup,
+        purse: Purse,
+        metric: Callable[[str, int, float], None],
+        progress: Callable[[int, int], None],
+        stopping: Callable[[], bool],
+        said: Callable[[str], None],
+        held_out: Sequence[Example] = (),
+    ) -> str:
+        """Has the server of the base model fine-tune, where the base is an endpoint; returns the model's address.
+
+        Of the settings the server gets the epochs, in whole ones, and the seed. setup.folder: for a note, by which a
+        stopped or killed run finds what it has begun. setup.start: address of the model to start from. purse: is told
+        what it takes. said: is told in sentences what goes on there. Otherwise as `train`. When `stopping()` is true,
+        the fine-tuning goes on at the server, and `Stopped` is raised; `OutOfBudget` where the purse does not allow it.
+        """
+
 
 class Journal(Protocol):
     """Stores what `evolve` finds and gives it back. Responses are keyed by (record_id, collaborator, input_hash)."""
@@ -209,7 +229,8 @@ class Journal(Protocol):
         """The folder of this stage's adapter: one per round for warm_up, one per run for tune."""
 
     def adapter(self, stage: str) -> str | None:
-        """The finished adapter of `warm_up` (this round) or `tune` (this run), if there is one."""
+        """The finished adapter of `warm_up` (this round) or `tune` (this run), if there is one: its folder, or the
+        address of a model that a server has fine-tuned."""
 
     def save_adapter(self, stage: str, path: str) -> None: ...
 

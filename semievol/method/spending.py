@@ -16,7 +16,8 @@ from semievol.errors import UserError
 @dataclass(frozen=True)
 class Spent:
     """answers: questions that were answered. tries: requests in all. cost: in the unit of the endpoint's prices; a
-    request whose answer was lost on the way counts with the most that it can have cost.
+    request whose answer was lost on the way counts with the most that it can have cost. trained_tokens: that
+    fine-tuning jobs read, every epoch counted.
     """
 
     answers: int = 0
@@ -24,6 +25,7 @@ class Spent:
     input_tokens: int = 0
     output_tokens: int = 0
     cost: float = 0.0
+    trained_tokens: int = 0
 
     def __add__(self, other: Spent) -> Spent:
         return Spent(**{name: value + getattr(other, name) for name, value in asdict(self).items()})
@@ -54,10 +56,10 @@ class Purse:
         self.aside = max(0.0, self.aside - set_aside)
         self.spent[endpoint] = self.spent.get(endpoint, Spent()) + spent
 
-    def out(self) -> UserError:
+    def out(self, what: str = "question") -> UserError:
         """The sentence where the budget does not allow another call."""
         return UserError(
-            f"The budget of {self.budget:,.4g} allows no further question to an endpoint: {self.cost:,.4g} is spent.",
+            f"The budget of {self.budget:,.4g} allows no further {what} at an endpoint: {self.cost:,.4g} is spent.",
             "budget",
             "Raise the budget in the settings, then resume the run; what was answered is kept.",
         )

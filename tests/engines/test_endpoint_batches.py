@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from semievol.endpoints import Endpoint
-from semievol.engines.endpoints import batches, trial
+from semievol.engines.endpoints import batches, errands, trial
 from semievol.engines.endpoints import desk as desks
 from semievol.engines.endpoints.asking import IN_A_ROW, Endpoints
 from semievol.engines.endpoints.server import Patience
@@ -28,7 +28,7 @@ IMPATIENT = Patience(total=1.0, once=1.0, pause=0.001, longest=0.01, tries=3)
 @pytest.fixture(autouse=True)
 def _looked_at_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desks, "_POLL", (0.001, 0.01))
-    monkeypatch.setattr(desks, "_GLANCE_SECONDS", 0.001)
+    monkeypatch.setattr(errands, "_GLANCE_SECONDS", 0.001)
     monkeypatch.setattr(desks, "_AWAY_SECONDS", 1.0)
 
 

@@ -252,13 +252,13 @@ def test_a_name_stands_for_one_model_for_ever(store: Store, served: Served) -> N
 def test_a_question_on_a_page_is_answered_by_endpoints_too(store: Store, served: Served) -> None:
     settings.save_endpoint(store, served.endpoint())
     question = made("test", 1)[0]
-    (said,) = remote_models.ask(store, config(), TASK, question, (), ["far"])
-    assert said["model"] == "endpoint:far"
+    (said,) = remote_models.ask(store, config(), TASK, question, (), {"far": "endpoint:far"})
+    assert said["model"] == "far"
     assert said["answer"] in "ABCD"
     assert sum(said["probabilities"].values()) == pytest.approx(1)
     assert 0 <= said["entropy"] <= 1
     with pytest.raises(UserError, match="no endpoint"):
-        remote_models.ask(store, config(), TASK, question, (), ["gone"])
+        remote_models.ask(store, config(), TASK, question, (), {"gone": "endpoint:gone"})
 
 
 def test_a_worker_that_dies_has_lost_no_more_than_what_was_under_way(

@@ -1,4 +1,4 @@
-"""Many questions to endpoints, several at once: what `method.protocols.Engine.call` promises.
+"""Many questions to endpoints, several at once: what `method.protocols.Engine.call` promises. Also their fine-tunings.
 
 Questions are taken as there is room, and what has come is handed over at once, so that little is lost if the process
 dies. Nothing is put that the purse may not allow.
@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from semievol.endpoints import Endpoint, name_of, unknown
-from semievol.engines.endpoints import batches
+from semievol.endpoints import Endpoint, address, name_of, tuned_of, unknown
+from semievol.engines.endpoints import batches, tuning
 from semievol.engines.endpoints.server import Patience, Server
 from semievol.errors import UserError
 from semievol.method.protocols import Ask, Called, OutOfBudget, Stopped
 from semievol.method.spending import Purse, Spent
+from semievol.records import Example
 
 _GLANCE_SECONDS = 0.3  # a request to stop is looked up this often
 _GRACE_SECONDS = 15.0  # for questions under way, once somebody asks to stop
@@ -48,6 +50,45 @@ class Endpoints:
         """See the protocol."""
         self._runner.run(self._call(iter(asks), purse, took, stopping, said))
 
+    def tune(
+        self,
+        model: str,
+        examples: Sequence[Example],
+        held_out: Sequence[Example],
+        epochs: int,
+        seed: int,
+        start: str,
+        place: Path,
+        purse: Purse,
+        metric: Callable[[str, int, float], None],
+        progress: Callable[[int, int], None],
+        stopping: Callable[[], bool],
+        said: Callable[[str], None],
+    ) -> str:
+        """The address of a model that the server of `endpoint:NAME` has fine-tuned. start: the server's name of the
+        model to start from, empty for the endpoint's own. Otherwise see the protocol and `tuning.tuned`."""
+        aside = 0.0
+
+        def allow(cost: float) -> bool:
+            nonlocal aside
+            allowed = purse.set_aside(cost)
+            aside = cost * allowed
+            return allowed
+
+        async def tuned() -> tuple[str, Spent] | None:
+            server = self.server(model)
+            work = tuning.Work(start or server.endpoint.model, examples, held_out, epochs, seed)
+            return await tuning.tuned(server, work, place, allow, metric, progress, stopping, said)
+
+        spent = Spent()
+        try:
+            if (found := self._runner.run(tuned())) is None:
+                raise OutOfBudget(purse.out("fine-tuning"))
+            name, spent = found
+        finally:
+            purse.settle(aside, name_of(model), spent)
+        return address(model, name)
+
     def close(self) -> None:
         """Ends the connections; a later call would open them again."""
 
@@ -61,15 +102,20 @@ class Endpoints:
         self._runner = asyncio.Runner()
 
     def server(self, model: str) -> Server:
-        """The server of `endpoint:NAME`. Raises UserError for a name that the workspace does not have, and for a key
-        that is missing. Called within the event loop."""
-        name = name_of(model)
-        if name not in self._servers:
+        """The server of `endpoint:NAME`, or of a model that was fine-tuned there. Raises UserError for a name that the
+        workspace does not have, and for a key that is missing. Called within the event loop."""
+        if model not in self._servers:
+            name, tuned = name_of(model), tuned_of(model)
             endpoint = self._known.get(name)
             if endpoint is None:
                 raise unknown(name, self._known)
-            self._servers[name] = Server(endpoint, endpoint.key(self._environment), self._patience)
-        return self._servers[name]
+            key = endpoint.key(self._environment)
+            new = Server(endpoint.tuned(tuned) if tuned else endpoint, key, self._patience)
+            for other in self._servers.values():
+                if other.endpoint.name == name:
+                    new.room = other.room  # the limit holds for all models of a server together
+            self._servers[model] = new
+        return self._servers[model]
 
     async def _call(
         self,

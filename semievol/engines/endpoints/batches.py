@@ -16,9 +16,10 @@ from dataclasses import replace
 
 from openai.types import Batch
 
-from semievol.endpoints import without_key
+from semievol.endpoints import tuned_of, without_key
 from semievol.engines.endpoints import requests, transport
-from semievol.engines.endpoints.desk import LARGEST, OVER, Desk, documents
+from semievol.engines.endpoints.desk import OVER, Desk, documents
+from semievol.engines.endpoints.errands import LARGEST
 from semievol.engines.endpoints.replies import Invalid, read
 from semievol.engines.endpoints.server import Server
 from semievol.errors import UserError
@@ -87,8 +88,10 @@ async def put(
 
 
 def _name(ask: Ask) -> str:
-    """Names a question within all batches. It does not depend on what the server turned out to understand."""
-    parts = json.dumps([ask.record_id, ask.collaborator, ask.input_hash])
+    """Names a question within all batches. It does not depend on what the server turned out to understand. Two models
+    that were fine-tuned at one server are told apart, though both are the warm-up of some round."""
+    tuned = [tuned_of(ask.model)] if tuned_of(ask.model) else []
+    parts = json.dumps([ask.record_id, ask.collaborator, ask.input_hash, *tuned])
     return hashlib.sha256(parts.encode()).hexdigest()[:40]
 
 

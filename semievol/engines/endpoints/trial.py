@@ -28,7 +28,8 @@ _PATIENCE = Patience(total=40.0, once=30.0, tries=2)
 class Trial:
     """What a server can do. text: what it answered. top: how many most probable tokens it lists, 0 without
     log-probabilities. constrained: whether it keeps to a JSON schema. models: those that it lists, empty where it lists
-    none. seconds: for an answer. batches: whether it takes batches. problem: why there was no answer."""
+    none. seconds: for an answer. batches, jobs: whether it takes batches and fine-tunes. problem: why there was no
+    answer."""
 
     text: str = ""
     top: int = 0
@@ -36,6 +37,7 @@ class Trial:
     models: tuple[str, ...] = ()
     seconds: float = 0.0
     batches: bool = False
+    jobs: bool = False
     problem: str = ""
 
 
@@ -68,7 +70,8 @@ async def _tried(endpoint: Endpoint, key: str) -> Trial:
         top = server.can.top if called.reply.probabilities or called.reply.token_logprobs else 0
         server.can.top = 0
         constrained = server.can.constrained and await _keeps_to_schema(server)
-        return Trial(called.reply.text, top, constrained, models, seconds, await _takes_batches(endpoint, key))
+        batches, jobs = [await _lists(endpoint, key, what) for what in ("batches", "fine_tuning/jobs")]
+        return Trial(called.reply.text, top, constrained, models, seconds, batches, jobs)
     finally:
         await server.close()
 
@@ -84,11 +87,11 @@ async def _keeps_to_schema(server: Server) -> bool:
     return isinstance(found, dict) and found.get("answer") in _ASK.allowed
 
 
-async def _takes_batches(endpoint: Endpoint, key: str) -> bool:
-    """Whether the server has a list of batches."""
+async def _lists(endpoint: Endpoint, key: str, what: str) -> bool:
+    """Whether the server has a list of these."""
     try:
         async with asyncio.timeout(REACH_SECONDS), transport.client(endpoint, key) as client:
-            reply = await client.get(f"{endpoint.url.rstrip('/')}/batches?limit=1")
+            reply = await client.get(f"{endpoint.url.rstrip('/')}/{what}?limit=1")
         return reply.status_code == 200 and isinstance(reply.json()["data"], list)
     except (httpx2.HTTPError, TimeoutError, OSError, ValueError, KeyError, TypeError, RecursionError):
         return False

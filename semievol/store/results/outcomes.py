@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Connection, insert, literal, select, update
 
+from semievol.endpoints import is_endpoint
 from semievol.method import comparison
 from semievol.records import Task
 from semievol.selection.summary import Selection
@@ -65,14 +66,15 @@ def is_evaluated(store: Store, round_id: int) -> bool:
 
 
 def adapters(store: Store, round_id: int) -> dict[str, str]:
-    """Stage -> folder of the finished adapter: the round's `warm_up`, and `tune` of the newest run that has one."""
+    """Stage -> folder of the finished adapter, or address of a model at a server: the round's `warm_up`, and `tune` of
+    the newest run that has one."""
     queries = {
         "warm_up": select(schema.rounds.c.warm_up_adapter).where(schema.rounds.c.id == round_id),
         "tune": _newest_tuned(round_id, schema.runs.c.adapter),
     }
     with store.read() as connection:
         found = {stage: connection.execute(query).scalar() for stage, query in queries.items()}
-    return {stage: str(store.located(path)) for stage, path in found.items() if path is not None}
+    return {stage: _placed(store, path) for stage, path in found.items() if path is not None}
 
 
 def came_finished(store: Store, round_id: int) -> bool:
@@ -90,7 +92,7 @@ def evolved_adapter(store: Store, round_id: int) -> str | None:
 def run_adapter(store: Store, run_id: int) -> str | None:
     """The evolved adapter that this run made."""
     path = store.value(select(schema.runs.c.adapter).where(schema.runs.c.id == run_id))
-    return None if path is None else str(store.located(path))
+    return None if path is None else _placed(store, path)
 
 
 def trained_on(store: Store, round_id: int) -> Selection | None:
@@ -113,6 +115,11 @@ def copy_answers(connection: Connection, run_id: int, round_id: int) -> None:
     connection.execute(insert(p).from_select(["run_id", *(column.name for column in copied)], theirs))
     used = connection.execute(select(n.selection_used).where(n.id == maker)).scalar()
     connection.execute(update(schema.runs).where(n.id == run_id).values(selection_used=used))
+
+
+def _placed(store: Store, stored: str) -> str:
+    """Where a stored adapter is now: its folder, or its address at a server."""
+    return stored if is_endpoint(stored) else str(store.located(stored))
 
 
 def _newest_tuned(round_id: int, column: Any) -> Any:

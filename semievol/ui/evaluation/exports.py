@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from semievol.endpoints import is_endpoint, name_of, tuned_of
 from semievol.export import tables
 from semievol.export.caveats import unfrozen
 from semievol.jobs import launch
@@ -66,7 +67,10 @@ def offer(here: Place, run: Run) -> None:
             round_, number = get_round(here.store, round_id), frozen[-1]["number"]
             if caveat := tables.caveat(here.store, here.project, round_, number):
                 parts.note(caveat)
-        if outcomes.run_adapter(here.store, run.id):
+        made = outcomes.run_adapter(here.store, run.id)
+        if made and is_endpoint(made):
+            parts.note(f"The evolved model is at the endpoint {name_of(made)}. Its server calls it {tuned_of(made)}.")
+        elif made:
             downloads.download(here, "Evolved adapter (ZIP)", "adapter", f"adapter-run-{run.id}.zip", run_id=run.id)
             archives.merged_button(here, run)
             parts.note(

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from semievol.endpoints import is_endpoint, name_of
+from semievol.endpoints import PREFIX, is_endpoint, name_of
 from semievol.jobs import inference_client, remote_models
 from semievol.records import Demonstration, Record
 from semievol.store import settings
@@ -59,7 +59,8 @@ def playground(here: Place) -> None:
             answers += inference_client.vote(here.store, here.round.id, question, watch) if simpler else []
             if far:
                 watch("Asking the endpoints")
-                answers += remote_models.ask(here.store, here.round.config, here.task, question, near, far)
+                addresses = {f"{PREFIX}{name}": f"{PREFIX}{name}" for name in far}
+                answers += remote_models.ask(here.store, here.round.config, here.task, question, near, addresses)
             session.put(Playground(question, here.round.id, answers, near))
     played = session.of(Playground)
     if played.question is not None and played.round_id == here.round.id:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import pandas as pd
 import streamlit as st
 
-from semievol.endpoints import is_endpoint
 from semievol.jobs import judge_order
 from semievol.jobs.judge_order import OrderAudit, Verdict
 from semievol.store.database import Store
@@ -38,7 +37,7 @@ def view(here: Place) -> None:
         "The judge reads the collaborators' answers in random order. A random sample of disputed records is put to it "
         "again with the same prompt, but the answers in reversed order. Nothing of the round changes.",
     )
-    if is_endpoint(here.round.config.propagation.judge.model):
+    if here.round.config.at_server(here.round.config.propagation.judge.model):
         parts.note("This judge is a remote model, which is asked in runs only: here it cannot be asked again.")
         return
     disputed = _disputed(here.store, *_key(here))

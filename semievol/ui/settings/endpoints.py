@@ -31,8 +31,8 @@ def endpoints(store: Store) -> None:
     parts.heading(
         "Endpoints",
         "Models behind a server that speaks OpenAI's protocol: a provider, or vLLM, llama.cpp, Ollama or LM Studio. "
-        "As a collaborator or judge, one is called endpoint:NAME. Its server reads your records. Saving one again "
-        "under its name changes it.",
+        "As a collaborator, as the judge or as a project's model, one is called endpoint:NAME. Its server reads your "
+        "records. Saving one again under its name changes it.",
     )
     known = settings.endpoints(store)
     if known:
@@ -83,6 +83,21 @@ def _add(store: Store) -> None:
         money = "In any currency; leave it empty if it is free or not known."
         read = cells[1].number_input("Price for 1 M tokens read", 0.0, None, None, key=key("read"), help=money)
         written = cells[2].number_input("Price for 1 M tokens written", 0.0, None, None, key=key("written"), help=money)
+        cells = st.columns(4, vertical_alignment="bottom")
+        jobs = "Only where the server fine-tunes models. "
+        trained = cells[0].number_input(
+            "Price for 1 M tokens fine-tuned on",
+            0.0,
+            None,
+            None,
+            key=key("trained"),
+            help=f"{jobs}A job reads every example once in each epoch. {money}",
+        )
+        same = f"{jobs}Empty: as much as the model itself."
+        tuned_read = cells[1].number_input("Read by tuned models", 0.0, None, None, key=key("tuned_read"), help=same)
+        tuned_written = cells[2].number_input(
+            "Written by tuned models", 0.0, None, None, key=key("tuned_written"), help=same
+        )
         together = st.checkbox(
             "Hand questions over in batches",
             key=key("batch"),
@@ -93,7 +108,8 @@ def _add(store: Store) -> None:
     if pressed:
         with parts.errors_shown():
             name, url, model, variable = ((text or "").strip() for text in (name, url, model, variable))
-            settings.save_endpoint(store, Endpoint(name, url, model, variable, int(at_once), read, written, together))
+            prices = (read, written, together, trained, tuned_read, tuned_written)
+            settings.save_endpoint(store, Endpoint(name, url, model, variable, int(at_once), *prices))
             tried.saved += 1
             notices.say(f"The endpoint {name} was saved.")
             st.rerun()

@@ -240,10 +240,11 @@ def _row(
 
 def _fault(here: Place, one: Collaborator, shown: Table) -> str | None:
     """Why a run could not use the collaborator's model, if it is another one than the round's."""
-    if one.model in ("base", "warm_up", shown.config.model, *VOTERS):
+    if one.model in ("base", "warm_up", shown.config.model, *VOTERS) and not shown.config.at_server(one.model):
         return None
-    if is_endpoint(one.model):
-        return remote_models.fault(here.store, one.model)
+    if shown.config.at_server(one.model):
+        path = one.model if is_endpoint(one.model) else shown.config.model
+        return remote_models.fault(here.store, path)
     return _refused(one.model)
 
 

@@ -18,7 +18,7 @@ from semievol.ui.shell.state import Place
 def needs(here: Place, config: Config, parent_id: int | None) -> None:
     """What a run started now would take at each endpoint that it asks, beside its budget. parent_id: of the round that
     it would continue."""
-    if here.project.version_id is None or not config.propagation.endpoints:
+    if here.project.version_id is None or not config.endpoints:
         return
     try:
         config = planning.config_to_run(here.store, here.project, config, parent_id)

@@ -17,6 +17,9 @@ def needs(here: Place, config: Config) -> None:
     """The time of each of the three buttons, and the memory beside what is free; a warning if there is not enough."""
     if here.project.version_id is None:
         return
+    if config.is_far:
+        parts.note("The model is at a server: a run takes as long as the server does, and little memory here.")
+        return
     try:
         needed = state.memory_needed(here.store, here.project.version_id, config)
         time = estimated(here, config)

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from semievol.config import PRESETS, Config, preset
+from semievol.endpoints import name_of
 from semievol.errors import UserError
 from semievol.importing.splits import holds_out
 from semievol.installed import MODELS
@@ -96,6 +97,7 @@ def form(here: Place) -> Config:
     current = state.config_of(here.project)
     models = [name for name, package in MODELS.items() if package.there]
     models += [model.name for model in settings.models(here.store)]
+    models += [endpoint.used_as for endpoint in settings.endpoints(here.store)]
     chosen = session.bound("form_preset", current.preset, lambda preset: _choose_preset(here, preset))
     st.segmented_control("Preset", PRESETS, format_func=_preset_words, required=True, **chosen)
     parts.note(PRESET_HELP[current.preset])
@@ -105,8 +107,13 @@ def form(here: Place) -> Config:
         help=Config.model_fields["model"].description,
         **session.bound("form_model", current.model, lambda model: _choose_model(here, model)),
     )
+    if current.is_far:
+        parts.note(
+            f"The server of {name_of(current.model)} fine-tunes the model and answers: it reads the labeled records, "
+            "the accepted ones and the test questions. Of the settings of fine-tuning it gets the epochs and the seed."
+        )
     for group, paths in GROUPS.items():
-        if group == "Endpoints" and not (current.propagation.endpoints or current.budget):
+        if group == "Endpoints" and not (current.endpoints or current.budget):
             continue
         with st.expander(group, expanded=group == "Propagation"):
             closed = here.project.task is not None and here.project.task.closed
@@ -232,6 +239,7 @@ def _change(here: Place, path: str, value: Any) -> None:
 
 @notices.errors_kept()
 def _choose_model(here: Place, model: str) -> None:
+    state.config_of(here.project, model=model)  # raises on settings that do not fit it
     save(here, model=model)
 
 
