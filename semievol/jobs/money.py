@@ -88,7 +88,7 @@ def expected(store: Store, version_id: int, config: Config, round_id: int | None
         return []
     sample = _Sample(store, version_id, config)
     given = {} if round_id is None else collaborators.answered(store, round_id)
-    trained = {} if round_id is None else outcomes.adapters(store, round_id)
+    warmed_up = round_id is not None and "warm_up" in outcomes.adapters(store, round_id)
     propagation = sample.config.propagation
     asked = [(one, 1.0) for one in propagation.collaborators]
     if propagation.justify and not any(given.values()):  # else nobody knows how much is left
@@ -100,12 +100,13 @@ def expected(store: Store, version_id: int, config: Config, round_id: int | None
             tokens = sample.tokens(one, judged=one is propagation.judge)
             totals[name].ask(share * sample.questions * left, *tokens, tuned=one.model == "warm_up")
     if config.is_far:
-        _fine_tuned(totals[name_of(config.model)], sample, set(trained))
+        _fine_tuned(totals[name_of(config.model)], sample, warmed_up)
     return [found for one in totals.values() if (found := one.expected()).questions or found.trained_tokens]
 
 
-def _fine_tuned(total: _Total, sample: _Sample, trained: set[str]) -> None:
-    """Adds the fine-tunings and the evaluation of a model at a server. trained: the stages that are done."""
+def _fine_tuned(total: _Total, sample: _Sample, warmed_up: bool) -> None:
+    """Adds the fine-tunings and the evaluation of a model at a server. warmed_up: whether the round has its warm-up;
+    every run tunes and evaluates anew."""
     config = sample.config
     alone, shown = (Collaborator(name=str(way), demonstrations=way) for way in (False, True))
     read, written = sample.tokens(alone, judged=False)
@@ -114,12 +115,9 @@ def _fine_tuned(total: _Total, sample: _Sample, trained: set[str]) -> None:
     rule = config.policy.rule
     kept = rule.value * sample.pool if rule.kind == "fraction" else sample.pool
     tuned = (kept + sample.labeled * (config.tune_on == "gold_and_pseudo")) * (read + written)
-    for stage, tokens, tuning in (
-        ("warm_up", warm_up, config.propagation.warm_up),
-        ("tune", tuned, config.tune),
-    ):
-        if stage not in trained:
-            total.train(max(1, round(tuning.epochs)) * tokens)
+    if not warmed_up:
+        total.train(max(1, round(config.propagation.warm_up.epochs)) * warm_up)
+    total.train(max(1, round(config.tune.epochs)) * tuned)
     for way in [alone, shown] if config.evaluate_demonstrations and config.propagation.k else [alone]:
         for arm in (False, True, True):  # base, warm-up, evolved
             total.ask(sample.test, *sample.tokens(way, judged=False), tuned=arm)

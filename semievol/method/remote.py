@@ -41,6 +41,7 @@ class Unanswered:
             self._bare[called.endpoint] += 1
 
     def report(self, journal: Journal, stage: str) -> None:
+        """Of an evaluation only what was not answered: nothing there rests on log-probabilities."""
         for endpoint, reasons in self._found.items():
             why = "; ".join(f"{reason} ({count:,})" for reason, count in reasons.most_common(_REASONS))
             more = f"; {len(reasons) - _REASONS:,} other reasons" if len(reasons) > _REASONS else ""
@@ -49,7 +50,7 @@ class Unanswered:
                 f"The endpoint {endpoint} gave no answer to {plural(reasons.total(), 'question')}: {why}{more}. "
                 "Another run with these settings asks just these again.",
             )
-        for endpoint, count in self._bare.items():
+        for endpoint, count in self._bare.items() if stage != "evaluate" else ():
             journal.event(
                 stage,
                 f"The endpoint {endpoint} gave {plural(count, 'answer')} without usable log-probabilities. Confidence "

@@ -103,7 +103,7 @@ def _checks(found: Config, known: int, pool: int) -> list[str]:
             "Nothing checks the answers to the unlabeled records yet: so few labeled records are needed for training, "
             "and none is held out. All collaborators count equally, and Selection shows no estimate."
         ]
-        if known >= max(FEWEST, crossfit.FEWEST * crossfit.FOLDS):
+        if not found.is_far and known >= max(FEWEST, crossfit.FEWEST * crossfit.FOLDS):
             told.append(
                 f"A rough estimate from these {known} is possible: set cross_fit to {crossfit.FOLDS}, or press "
                 f"“Cross-fit” on Selection after propagating. It trains {crossfit.FOLDS} more models, each on fewer "

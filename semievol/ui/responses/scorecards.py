@@ -73,9 +73,10 @@ def _scores(here: Place) -> list[Scorecard]:
     known = state.candidates(here.store, here.round.id)[1]
     parts.heading("How good is each collaborator, and what does it take?")
     if known.empty:
+        folds = "" if here.round.config.is_far else " or set a number of folds (cross-fitting)"
         parts.note(
             "How good: not known, as no record with a known answer was kept from the models. On the Training page, "
-            "hold out calibration records or set a number of folds (cross-fitting), then propagate again."
+            f"hold out calibration records{folds}, then propagate again."
         )
         _costs_alone(here)
         return []

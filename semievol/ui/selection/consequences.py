@@ -55,9 +55,10 @@ def answered_from_gold(here: Place) -> None:
 
 
 def offer_cross_fit(here: Place, calibration: pd.DataFrame) -> None:
-    """If no calibration records were held out, offers cross-fitting: what it does, what it costs, and the button."""
+    """If no calibration records were held out, offers cross-fitting: what it does, what it costs, and the button. Not
+    where the model is at a server: each fold would be a fine-tuning job there."""
     round_ = here.round
-    if len(calibration) or rounds.held(here.store, round_.id) or round_.parent_id is not None:
+    if round_.config.is_far or len(calibration) or rounds.held(here.store, round_.id) or round_.parent_id is not None:
         return
     labeled = here.project.counts.get("labeled", 0)
     seconds = estimate.cross_fit_seconds(here.store, round_, crossfit.FOLDS)

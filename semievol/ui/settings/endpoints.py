@@ -36,7 +36,7 @@ def endpoints(store: Store) -> None:
     )
     known = settings.endpoints(store)
     if known:
-        tables.table(pd.DataFrame([_line(one) for one in known]), "endpoints")
+        tables.table(pd.DataFrame([_line(one) for one in known]).fillna(formats.DASH), "endpoints")
         _choose(store, known)
     _add(store)
 
@@ -55,6 +55,7 @@ def _line(one: Endpoint) -> dict[str, str]:
         "At once": "batches" if one.batch else str(one.concurrency),
         "Price for 1 M read": prices[0],
         "Price for 1 M written": prices[1],
+        **({"Price for 1 M fine-tuned on": f"{one.training_price:g}"} if one.training_price is not None else {}),
     }
 
 

@@ -154,11 +154,12 @@ def save(here: Place, **changes: Any) -> None:
 def held_out(labeled: int, drawn: int, config: Config) -> str:
     """What a calibration split costs this project, and what it gives. drawn: records of the split if there is one."""
     share, least = config.calibration, config.calibration_minimum
+    folds = not config.is_far
     gives = "They show how much weight each collaborator earns and how many of the kept answers are right at least."
     if not share:
         return (
-            "No records are held out, so all labeled records train. Then only a random review, or cross-fitting, shows "
-            "how many of the kept answers are right."
+            "No records are held out, so all labeled records train. Then only a random review"
+            f"{', or cross-fitting,' * folds} shows how many of the kept answers are right."
         )
     if drawn:
         return (
@@ -171,7 +172,7 @@ def held_out(labeled: int, drawn: int, config: Config) -> str:
     if not holds_out(labeled, share, least):
         return (
             f"No records are held out: {would} would be too few to judge by (at least {least:,} are needed). All "
-            "labeled records train, and cross-fitting can judge the collaborators instead."
+            f"labeled records train{', and cross-fitting can judge the collaborators instead' * folds}."
         )
     return f"About {would} will be held out: no model trains on them. {gives}"
 
