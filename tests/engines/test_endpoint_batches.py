@@ -161,6 +161,44 @@ def test_two_endpoints_and_many_batches_are_resumed_without_asking_twice(monkeyp
     assert None not in letters(done)
 
 
+def test_batches_of_two_servers_go_on_at_the_same_time() -> None:
+    """The first ends only once the second one is there."""
+    desk, other = Desk(right), Desk(right)
+    desk.open = False
+    end = other._end
+
+    def opens(batch: dict[str, Any]) -> None:
+        desk.open = True
+        end(batch)
+
+    other._end = opens  # type: ignore[method-assign]
+    both = [asked(number, far) for far in ("far", "two") for number in range(3)]
+    with serving(alone, desk) as served, serving(alone, other) as second:
+        found, _ = call((batched(served), batched(second, name="two")), both)
+    assert letters(found) == list("AABBCC")
+
+
+def test_where_one_of_two_servers_fails_the_other_one_s_batch_is_found_again() -> None:
+    desk, other = Desk(right), Desk(right)
+    desk.open = False
+
+    def fails(batch: dict[str, Any]) -> None:
+        batch |= {"status": "failed", "errors": {"data": [{"code": "x", "message": "No room."}]}}
+
+    end, other._end = other._end, fails  # type: ignore[method-assign]
+    both = [asked(number, far) for far in ("far", "two") for number in range(3)]
+    with serving(alone, desk) as served, serving(alone, other) as second:
+        ends = (batched(served), batched(second, name="two"))
+        with pytest.raises(UserError, match="No room"):
+            call(ends, both)
+        desk.open, other._end = True, end  # type: ignore[method-assign]
+        other.batches.clear()
+        found, told = call(ends, both[1:3] + both[4:])  # the first of each was put alone
+    assert letters(found) == list("BBCC")
+    assert len(desk.batches) == 1
+    assert any(sentence.startswith("Already in the batch batch-0") for sentence in told)
+
+
 def test_a_reply_that_is_lost_makes_no_second_batch() -> None:
     desk = Desk(right)
     desk.lost = 1

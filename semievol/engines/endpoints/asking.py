@@ -181,30 +181,41 @@ async def _hand_over(
     stopping: Callable[[], bool],
     said: Callable[[str], None],
 ) -> None:
-    """Puts questions as batches, one for each server, and waits for them."""
-    for server, mine in questions.items():
-        of_ask = {question.ask: question for question in mine}
-        missed: list[Called] = []
+    """Puts questions as batches, one for each server, all at the same time, and waits for them. Where one cannot go on,
+    the others are left at their servers, too: the same questions find them there."""
 
-        def allow(ask: Ask, cost: float, of_ask: Mapping[Ask, _Question] = of_ask) -> bool:
-            return of_ask[ask].set_aside(cost)
+    def over() -> bool:
+        return ending.begun or stopping()
 
-        def came(
-            called: Iterable[Called], of_ask: Mapping[Ask, _Question] = of_ask, missed: list[Called] = missed
-        ) -> None:
-            for one in called:
-                ending.came(one, of_ask[one.ask])
-                missed += [one] if one.reply is None else []
-            ending.hand_over()
+    await asyncio.gather(*(_batch(server, mine, ending, over, said) for server, mine in questions.items()))
 
-        try:
-            await batches.put(server, list(of_ask), allow, came, stopping, said)
-        except (Stopped, UserError) as why:  # a batch that goes on is charged to the run that takes its answers
-            ending.because(why)
-            break
-        if len(missed) >= max(IN_A_ROW, len(mine) - 1):  # one may have been put alone
-            ending.lost(server.endpoint, len(missed), missed[-1].reason)
-            break
+
+async def _batch(
+    server: Server,
+    questions: Sequence[_Question],
+    ending: _Ending,
+    stopping: Callable[[], bool],
+    said: Callable[[str], None],
+) -> None:
+    of_ask = {question.ask: question for question in questions}
+    missed: list[Called] = []
+
+    def allow(ask: Ask, cost: float) -> bool:
+        return of_ask[ask].set_aside(cost)
+
+    def came(called: Iterable[Called]) -> None:
+        for one in called:
+            ending.came(one, of_ask[one.ask])
+            missed.extend([one] if one.reply is None else [])
+        ending.hand_over()
+
+    try:
+        await batches.put(server, list(of_ask), allow, came, stopping, said)
+    except (Stopped, UserError) as why:  # a batch that goes on is charged to the run that takes its answers
+        ending.because(why)
+        return
+    if len(missed) >= max(IN_A_ROW, len(questions) - 1):  # one may have been put alone
+        ending.lost(server.endpoint, len(missed), missed[-1].reason)
 
 
 @dataclass
