@@ -24,7 +24,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 from transformers.utils import logging as transformers_logging
 
 from semievol.config import Lora
@@ -58,14 +58,16 @@ def method_of(folder: Path) -> Method:
 class AdaptedModel:
     """One base model, its tokenizer, and the adapters that are loaded onto it.
 
-    model: the causal language model. `using` switches an adapter on.
+    model: the causal language model. `using` switches an adapter on. four_bits: its linear layers are held in 4 bits
+    (NF4 with double quantisation, as in QLoRA, Dettmers et al. 2023, arXiv 2305.14314), and only LoRA is trained; the
+    output layer, embeddings and norms are of `dtype`, and so are all products.
     """
 
-    def __init__(self, name: str, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(self, name: str, device: torch.device, dtype: torch.dtype, four_bits: bool = False) -> None:
         self.folder = suitability.suitable(name)
         self.name = self.folder.name if Path(name).expanduser().is_dir() else name
         self.fingerprint = fingerprint(self.folder)
-        self.device = device
+        self.device, self.four_bits = device, four_bits
         self.model = self.fresh(dtype).requires_grad_(False).eval()
         limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         self.chat = Chat(self.folder, limit)
@@ -92,6 +94,7 @@ class AdaptedModel:
                 local_files_only=True,
                 ignore_mismatched_sizes=True,  # refused below with their names, like those that are missing
                 output_loading_info=True,
+                **self._in_four_bits(dtype),
             )
             model = model.to(self.device)
         except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
@@ -102,9 +105,26 @@ class AdaptedModel:
             ) from None
         finally:
             transformers_logging.enable_progress_bar()
+        for layer in model.modules():
+            # On processors with AVX512-BF16 the layers would repack their weights for answering, and a training after
+            # that would get no gradients through them (bitsandbytes 0.50.2, `matmul_4bit`).
+            if hasattr(layer, "support_avx512bf16_for_cpu"):
+                layer.support_avx512bf16_for_cpu = False
         odd = [name for name, *_ in found["mismatched_keys"]]
         suitability.refuse_incomplete(found["missing_keys"], odd, f"model {self.name}")
         return model
+
+    def _in_four_bits(self, dtype: torch.dtype) -> dict[str, Any]:
+        """How transformers is told to hold the linear layers in 4 bits; nothing for a model whose files do so."""
+        if not self.four_bits or read_json(self.folder / "config.json").get("quantization_config"):
+            return {}
+        how = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+        )
+        return {"quantization_config": how, "device_map": {"": str(self.device)}}
 
     @contextmanager
     def away(self) -> Iterator[None]:
@@ -123,7 +143,7 @@ class AdaptedModel:
     @property
     def size(self) -> int:
         """Parameters of the base."""
-        return sum(weight.numel() for weight in self._own.values())
+        return sum(weight.numel() * (2 if weight.dtype == torch.uint8 else 1) for weight in self._own.values())
 
     @property
     def pad(self) -> int:
@@ -307,6 +327,12 @@ class AdaptedModel:
         wrong = checkpoints.fault(folder)
         if wrong:
             raise UserError(f"The adapter cannot be used: {wrong}.", where, "Train it again, or restore the folder.")
+        if self.four_bits and method_of(folder) == "full":
+            raise UserError(
+                "The adapter holds all weights, which a model in 4 bits cannot take.",
+                where,
+                "Set precision to auto, or start a new round.",
+            )
         note = read_json(folder / BASE)
         if note.get("fingerprint") != self.fingerprint:
             raise UserError(

@@ -47,7 +47,8 @@ class LocalEngine:
     """`method.protocols.Engine` with torch, transformers and peft, on the GPU if there is one.
 
     model: the base: "starter", a local folder, a hub id, or "endpoint:NAME", whose server then fine-tunes and answers.
-    precision: "fp32" is reproducible; "auto" uses bf16 on a GPU and on processors with instructions for it.
+    precision: "fp32" is reproducible; "auto" uses bf16 on a GPU and on processors with instructions for it; "4bit" does
+    so, too, but holds the linear layers of models in 4 bits.
     threads: processor threads; 0 takes all cores, but leaves one free if there are more than two.
     cache: folder of stored embeddings; None stores none.
     endpoints: the servers that may be asked.
@@ -76,7 +77,8 @@ class LocalEngine:
         self.device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
         on_cpu = self.device.type == "cpu"
         fast_bf16 = processor_has_bf16() if on_cpu else torch.cuda.is_bf16_supported()
-        self.dtype = torch.bfloat16 if precision == "auto" and fast_bf16 else torch.float32
+        self.dtype = torch.bfloat16 if precision != "fp32" and fast_bf16 else torch.float32
+        self._four_bits = precision == "4bit"
         budget = CPU_BUDGET if on_cpu else GPU_BUDGET
         self.batcher = Batcher(budget)
         self.generating = Batcher(CPU_GENERATING if on_cpu else GPU_BUDGET)
@@ -104,7 +106,7 @@ class LocalEngine:
     @cached_property
     def base(self) -> AdaptedModel:
         """The base model in memory."""
-        return AdaptedModel(self._model, self.device, self.dtype)
+        return AdaptedModel(self._model, self.device, self.dtype, self._four_bits)
 
     @property
     def control_tokens(self) -> Sequence[str]:
@@ -121,7 +123,7 @@ class LocalEngine:
     def description(self) -> str:
         """The device and the settings of this machine that change the last digits of the numbers."""
         kind = torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu"
-        dtype = str(self.dtype).removeprefix("torch.")
+        dtype = str(self.dtype).removeprefix("torch.") + (", 4-bit weights" if self._four_bits else "")
         batches = f"batches of {self.batcher.budget} tokens ({self.generating.budget} where answers are generated)"
         together = f", {self._devices} devices" if self._devices > 1 else ""
         together = f", {self._devices} workers of a cluster" if self._cluster else together
@@ -175,7 +177,7 @@ class LocalEngine:
             return retrieval.char_tfidf
         if name == MODEL_STATES:
             embed: Embed = self._hidden_states
-            identity = f"{self.base.fingerprint} {self.dtype}"
+            identity = f"{self.base.fingerprint} {self.dtype}{' 4bit' if self._four_bits else ''}"
         else:
             folder = retrieval.sentence_folder(name)
             identity = retrieval.files_of(folder)
@@ -298,6 +300,8 @@ class LocalEngine:
             checkpoints.about(Path(setup.start))["files"] if setup.start else None,
             self.base.fingerprint,
         ]
+        if self._four_bits:
+            parts.append("4bit")
         if setup.cleaning is not None:
             origins = [example.origin for example in examples]
             parts.append([setup.cleaning.share, checkpoints.about(Path(setup.cleaning.reference))["files"], origins])
@@ -312,7 +316,7 @@ class LocalEngine:
             return self.base, name
         if self._other is None or self._other[0] != name:
             self._other = None
-            self._other = (name, AdaptedModel(name, self.device, self.dtype))
+            self._other = (name, AdaptedModel(name, self.device, self.dtype, self._four_bits))
         return self._other[1], None
 
     def _hidden_states(self, texts: Sequence[str]) -> Vectors:

@@ -112,7 +112,7 @@ def operations(shape: footprint.Shape, config: Config, amount: Amount, tokens: R
 
 
 def _training(shape: footprint.Shape, tuning: settings.Tuning, examples: float, tokens: float) -> float:
-    full = tuning.method == "full" or (tuning.method == "auto" and shape.parameters <= settings.FULL_UP_TO)
+    full = tuning.trains_all(shape.parameters)
     forward = 2.0 if tuning.kl else 0.0  # of the model that the training starts from
     return (
         (forward + (6.0 if full else 4.0))
@@ -125,7 +125,7 @@ def _training(shape: footprint.Shape, tuning: settings.Tuning, examples: float, 
 
 def by_processor(config: Config) -> float:
     """Seconds per operation on this machine's processor."""
-    bf16 = config.precision == "auto" and footprint.processor_has_bf16()
+    bf16 = config.precision != "fp32" and footprint.processor_has_bf16()
     return 1.0 / (_rate() * (_BF16_GAIN if bf16 else 1.0) * _EFFICIENCY)
 
 

@@ -65,7 +65,7 @@ def memory(store: Store, version_id: int, config: Config) -> float | None:
     shape = footprint.Shape.of(folder)
     largest = token_counts.read(store, version_id, config, folder, shape.context).largest
     device = hardware.device()
-    bf16 = config.precision == "auto" and (bool(device.gpu) or footprint.processor_has_bf16())
+    bf16 = config.precision != "fp32" and (bool(device.gpu) or footprint.processor_has_bf16())
     others = [one.parameters for one in token_counts.models(config, folder).values() if one.folder != folder]
     other = max(others, default=0)  # one at a time is in memory beside the round's
     processes = 1 if device.gpu or config.cluster else max(1, config.devices)

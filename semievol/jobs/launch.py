@@ -19,6 +19,7 @@ import yaml
 from semievol import config as settings
 from semievol.config import Config
 from semievol.engines.cluster import joining
+from semievol.engines.models import suitability
 from semievol.errors import UserError
 from semievol.jobs import inference_client, planning, remote_models
 from semievol.jobs.environment import start_process
@@ -82,6 +83,7 @@ def _check_asked(store: Store, config: Config, first: str, until: str) -> None:
     asked."""
     if config.cluster:
         joining.check(config.cluster)
+    suitability.check_precision(config)
     if config.is_far or {"respond", "justify"} & set(progress.steps(first, until)):
         remote_models.check(store, config)
         planning.check_others(config)

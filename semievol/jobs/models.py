@@ -203,7 +203,7 @@ def _of_folder(plain: Known, folder: Path | None) -> Known:
 def _memory(shape: footprint.Shape) -> float:
     config = settings.load("studio")
     device = hardware.device()
-    bf16 = config.precision == "auto" and (bool(device.gpu) or footprint.processor_has_bf16())
+    bf16 = config.precision != "fp32" and (bool(device.gpu) or footprint.processor_has_bf16())
     largest = token_counts.assumed(config, TOKENS).largest
     return footprint.peak(shape, config, *largest, bf16, device.total, on_gpu=bool(device.gpu))
 

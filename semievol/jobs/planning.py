@@ -53,6 +53,7 @@ def open_round(
     if project.version_id is None:
         raise UserError("The project has no data yet.", project.name, "Import labeled and unlabeled records first.")
     check_model(config.model)
+    suitability.check_precision(config)
     suitability.check_embedder(config.propagation.embedder)
     config = of_version(store, project.version_id, config, parent_id is not None)
     adapter = None

@@ -79,6 +79,7 @@ def start(store: Store, project: Project, config: Config, arms: Sequence[str], s
     remote_models.check_studied(store, config)
     remote_models.check(store, config)
     planning.check_model(config.model)
+    suitability.check_precision(config)
     suitability.check_embedder(config.propagation.embedder)
     if config.cluster:
         joining.check(config.cluster)

@@ -32,7 +32,7 @@ from tests.engines import conftest
 def specification(folder: Path, fingerprint: str = "f") -> Specification:
     rows = [Turn((1, 2), (3, 4), frozenset({1})), Turn((5,), (6,))]
     setup = conftest.training(folder, learning_rate=1e-3)
-    return Specification("m", "float32", 1, rows, [1, 0, 1], rows[:1], setup, fingerprint, Fit(2, True), 64, ["long"])
+    return Specification("m", "float32", False, 1, rows, [1, 0, 1], rows[:1], setup, fingerprint, Fit(2, True), 64, ["long"])
 
 
 def plain(folder: Path, method: str) -> TrainingSetup:

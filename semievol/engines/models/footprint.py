@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from semievol.config import FULL_UP_TO, Config, Tuning
+from semievol.config import Config, Tuning
 from semievol.engines.models.files import shapes, text_settings, weight_files
 from semievol.engines.packing.shares import GPU_BUDGET
 from semievol.errors import UserError
@@ -27,6 +27,7 @@ _LONG = 1_000_000
 _LORA_KEEPS = 1.5  # every layer with LoRA keeps its input a second time
 _LOGITS = 12.0  # bytes for a label and a token of the vocabulary: logits in fp32, their softmax, its gradient
 _ENOUGH = 1024  # tokens of a micro-batch with which products are still large; below that, a layer is rather read twice
+_FOUR_BITS = 0.52  # bytes of a weight in 4 bits: half a byte, and its share of the scales of 64 weights
 USABLE = 0.92
 """Share of a device's memory that a training may fill: the rest is fragmented, or other programs'."""
 
@@ -34,7 +35,8 @@ USABLE = 0.92
 @dataclass(frozen=True)
 class Shape:
     """The sizes that a model's memory depends on: all parameters, a layer's widths, the longest prompt (tokens), the
-    vocabulary, and the numbers of keys and values that a layer keeps of a token while an answer is generated."""
+    vocabulary, and the numbers of keys and values that a layer keeps of a token while an answer is generated. worded:
+    parameters of embedding and output layer, which have a row for each token of the vocabulary."""
 
     parameters: int
     hidden: int
@@ -43,6 +45,7 @@ class Shape:
     context: int
     vocabulary: int = 0
     keys_and_values: int = 0
+    worded: int = 0
 
     @classmethod
     def of(cls, folder: Path) -> Shape:
@@ -52,13 +55,16 @@ class Shape:
             hidden = _size(config, "hidden_size", "n_embd", "d_model")
             heads = _size(config, "num_attention_heads", "n_head", "n_heads", otherwise=1)
             groups = _size(config, "num_key_value_heads", otherwise=heads)
+            vocabulary = _size(config, "vocab_size", otherwise=0)
+            weights = [shape for file in weight_files(folder) for shape in shapes(file).values()]
             return cls(
-                parameters=sum(math.prod(shape) for file in weight_files(folder) for shape in shapes(file).values()),
+                parameters=sum(math.prod(shape) for shape in weights),
                 hidden=hidden,
                 intermediate=_size(config, "intermediate_size", "n_inner", "ffn_dim", otherwise=4 * hidden),
                 layers=_size(config, "num_hidden_layers", "n_layer", "n_layers"),
                 context=_size(config, "max_position_embeddings", "n_positions", otherwise=_LONG),
-                vocabulary=_size(config, "vocab_size", otherwise=0),
+                vocabulary=vocabulary,
+                worded=sum(math.prod(shape) for shape in weights if shape[:1] == (vocabulary,)),
                 keys_and_values=2 * groups * _size(config, "head_dim", otherwise=hidden // max(1, heads)),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
@@ -77,9 +83,10 @@ class Shape:
         )
         return 4.0 * floats * self.layers
 
-    def weights(self, bf16: bool) -> float:
-        """Bytes of the model that answers."""
-        return self.parameters * (2.0 if bf16 else 4.0)
+    def weights(self, bf16: bool, four_bits: bool = False) -> float:
+        """Bytes of the model that answers. four_bits: all but embedding and output layer are held in 4 bits."""
+        of_linear, each = self.parameters - self.worded, 2.0 if bf16 else 4.0
+        return of_linear * (_FOUR_BITS if four_bits else each) + self.worded * each
 
     def answering(self, tokens: int, bf16: bool) -> float:
         """Bytes for a batch of so many tokens: the keys and values of all layers, and one layer's activations."""
@@ -104,28 +111,35 @@ def peak(
     base; it leaves before a training. on_gpu: whether the batches are those of a GPU; the small ones of a processor are
     within PREPARED.
     """
-    left = math.inf if memory is None else room(shape, bf16, memory)
+    left = math.inf if memory is None else room(shape, bf16, memory, config.four_bits)
     pairs = ((config.propagation.warm_up, warm_up), (config.tune, tune))
-    trainings = [fit(shape, tuning, tokens, bf16, left).bytes for tuning, tokens in pairs]
+    four_bits = config.four_bits
+    trainings = [fit(shape, tuning, tokens, bf16, left, four_bits=four_bits).bytes for tuning, tokens in pairs]
     answers = other * (2.0 if bf16 else 4.0) + shape.answering(GPU_BUDGET if on_gpu else 0, bf16)
-    return PROCESS + shape.weights(bf16) + PREPARED + max([*trainings, answers])
+    return PROCESS + shape.weights(bf16, config.four_bits) + PREPARED + max([*trainings, answers])
 
 
-def room(shape: Shape, bf16: bool, memory: float) -> float:
+def room(shape: Shape, bf16: bool, memory: float, four_bits: bool = False) -> float:
     """Bytes for a training on a device of so much memory, beside the model that answers. PREPARED is not freed before
     training."""
-    return USABLE * memory - PROCESS - PREPARED - shape.weights(bf16)
+    return USABLE * memory - PROCESS - PREPARED - shape.weights(bf16, four_bits)
 
 
 def training(
-    shape: Shape, tuning: Tuning, tokens: float, bf16: bool, labels: float = 0, checkpointed: bool = False
+    shape: Shape,
+    tuning: Tuning,
+    tokens: float,
+    bf16: bool,
+    labels: float = 0,
+    checkpointed: bool = False,
+    four_bits: bool = False,
 ) -> float:
     """Bytes that training needs beside the model that answers.
 
     tokens, labels: of the largest batch in memory at once. checkpointed: every layer keeps its input only, and is
     computed again in the backward pass, one at a time (gradient checkpointing, Chen et al. 2016, arXiv 1604.06174).
     """
-    full = tuning.method == "full" or (tuning.method == "auto" and shape.parameters <= FULL_UP_TO)
+    full = tuning.trains_all(shape.parameters, four_bits)
     # Two factors of rank r at each of a layer's seven products, whose sides are about `hidden` and `intermediate` long.
     low_rank = tuning.lora.rank * shape.layers * (8 * shape.hidden + 3 * (shape.hidden + shape.intermediate))
     learnt = shape.parameters if full else low_rank
@@ -159,6 +173,7 @@ def fit(
     left: float,
     labels: float = 0,
     checkpoints: bool = True,
+    four_bits: bool = False,
 ) -> Fit:
     """The fastest way of training with the updates of these settings that needs at most `left` bytes; if none does, the
     one that needs least.
@@ -173,7 +188,7 @@ def fit(
     ways = [(size, False) for size in sizes if size == most or tokens * size / most >= _ENOUGH]
     ways += [(size, True) for size in sizes] if checkpoints else [(s, False) for s in sizes if (s, False) not in ways]
     found = [
-        Fit(size, often, training(shape, tuning, tokens * size / most, bf16, labels * size / most, often))
+        Fit(size, often, training(shape, tuning, tokens * size / most, bf16, labels * size / most, often, four_bits))
         for size, often in ways
     ]
     return next((way for way in found if way.bytes <= left), found[-1])

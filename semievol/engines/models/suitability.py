@@ -105,6 +105,16 @@ def check(folder: Path) -> None:
         refuse_incomplete(_missing(family, settings, names), (), where)
 
 
+def check_precision(config: Config) -> None:
+    """Raises UserError for weights in 4 bits without the package that holds them."""
+    if config.four_bits and not config.is_far and importlib.util.find_spec("bitsandbytes") is None:
+        raise UserError(
+            "Weights in 4 bits need the package bitsandbytes, which is not installed.",
+            "precision",
+            "Install it (pip install -r requirements-4bit.txt), or set precision to auto.",
+        )
+
+
 def check_embedder(name: str) -> None:
     """Raises UserError for an embedder that does not exist, and for a language model. A hub id is looked up only when
     it is used."""

@@ -48,8 +48,9 @@ def fitted(
     tokens = max(sum(turn.length for turn in part) for part in parts)
     labels = max(sum(len(turn.reply) for turn in part) for part in parts)
     bf16 = adapted.model.dtype == torch.bfloat16
-    left = footprint.room(shape, bf16, memory)
-    found = footprint.fit(shape, settings, tokens, bf16, left, labels, can_checkpoint(adapted))
+    left = footprint.room(shape, bf16, memory, adapted.four_bits)
+    more = (labels, can_checkpoint(adapted), adapted.four_bits)
+    found = footprint.fit(shape, settings, tokens, bf16, left, *more)
     if found != Fit(micro, False, found.bytes):
         how = "with checkpointing" if found.checkpointed else "without checkpointing"
         _log.info("trained %d examples at once instead of %d, %s, to fit", found.micro_batch_size, micro, how)

@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from peft.tuners.lora.layer import Linear as LoraLinear
+from peft.tuners.lora.layer import LoraLayer
 from torch import nn
 
 
@@ -161,8 +162,8 @@ def _parts(group: Group, out: torch.Tensor) -> tuple[torch.Tensor, ...]:
 
 def _groups(model: Any, dtype: torch.dtype, probe: torch.Tensor) -> list[Group]:
     """The layers grouped by the tensor that they read, as seen in one forward pass."""
-    inner = {part for module in model.modules() if isinstance(module, LoraLinear) for part in module.modules()}
-    inner -= {module for module in model.modules() if isinstance(module, LoraLinear)}
+    inner = {part for module in model.modules() if isinstance(module, LoraLayer) for part in module.modules()}
+    inner -= {module for module in model.modules() if isinstance(module, LoraLayer)}
     outer = (module for module in model.modules() if module not in inner)
     suitable = {module: linear for module in outer if (linear := _linear(module)) is not None}
     called: list[tuple[nn.Module, torch.Tensor]] = []

@@ -78,7 +78,7 @@ def train(
 
     def there(fit: Fit) -> str:
         dtype = str(adapted.model.dtype).removeprefix("torch.")
-        about = (several.model, dtype, several.threads)
+        about = (several.model, dtype, adapted.four_bits, several.threads)
         work = Specification(*about, rows, order, held_out, setup, fingerprint, fit, budget, too_long)
         return several.train(work, metric, progress, stopping)
 

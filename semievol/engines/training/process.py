@@ -80,7 +80,7 @@ def meet(work: Specification, folder: Path) -> torch.device:
 def train(work: Specification, folder: Path, device: torch.device, stopped: Wish) -> None:
     """Trains together with the others; the first process tells how it goes."""
     torch.set_num_threads(work.threads)
-    adapted = AdaptedModel(work.model, device, getattr(torch, work.dtype))
+    adapted = AdaptedModel(work.model, device, getattr(torch, work.dtype), work.four_bits)
     gc.enable()
     teller = Teller(folder) if together.first() else None
     loop.train_as(

@@ -28,18 +28,21 @@ MEETING = "meeting"
 """The file in which the processes find each other."""
 _ROWS, _HELD_OUT = "rows.npz", "held_out.npz"
 _TOLD = "told.jsonl"
+_PLAIN = ("model", "dtype", "four_bits", "threads")
 
 
 @dataclass(frozen=True)
 class Specification:
     """One training in several processes.
 
-    model: name of the base, as for `LocalEngine`. dtype: of its weights, a name of torch. threads: of each process.
+    model: name of the base, as for `LocalEngine`. dtype: of its weights, a name of torch. four_bits: as `AdaptedModel`
+    has it. threads: of each process.
     rows: the examples. order: of all updates, as places in `rows`. The rest is as in `loop.train`.
     """
 
     model: str
     dtype: str
+    four_bits: bool
     threads: int
     rows: Sequence[Turn]
     order: Sequence[int]
@@ -51,7 +54,7 @@ class Specification:
     too_long: Sequence[str]
 
     def write(self, folder: Path) -> None:
-        values = {name: getattr(self, name) for name in ("model", "dtype", "threads", "fingerprint", "budget")}
+        values = {name: getattr(self, name) for name in (*_PLAIN, "fingerprint", "budget")}
         values |= {"fit": asdict(self.fit)}
         values |= {"order": list(self.order), "too_long": list(self.too_long)}
         values["setup"] = {

@@ -12,19 +12,20 @@ from typing import Any
 
 import torch
 
-from semievol.config import FULL_UP_TO, Tuning
+from semievol.config import Tuning
 from semievol.engines.adapters import AdaptedModel, Method, method_of
 from semievol.errors import UserError
 
 
 def method(settings: Tuning, adapted: AdaptedModel, start: Path | None) -> Method:
-    """The method of a training. `auto`: that of the adapter `start`; without one, `full` up to 100 M parameters.
+    """The method of a training. `auto`: that of the adapter `start`; without one, `full` up to 100 M parameters, but
+    `lora` if they are held in 4 bits.
 
     Raises UserError if the settings name another method than that of the adapter to start from.
     """
     begun = method_of(start) if start is not None else None
     if settings.method == "auto":
-        return begun or ("full" if adapted.size <= FULL_UP_TO else "lora")
+        return begun or ("full" if settings.trains_all(adapted.size, adapted.four_bits) else "lora")
     if begun not in (None, settings.method):
         raise UserError(
             f"The training would start from an adapter of method {begun} and continue with {settings.method}.",
