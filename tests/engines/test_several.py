@@ -210,7 +210,7 @@ def test_the_endings_of_all_processes_are_found(tmp_path) -> None:
 def test_processes_share_the_memory_of_a_processor(engine, monkeypatch) -> None:
     asked: list[float] = []
     monkeypatch.setattr(hardware, "machine_memory", lambda: 9e9)
-    monkeypatch.setattr(fitting.footprint, "room", lambda shape, bf16, memory: asked.append(memory) or memory)
+    monkeypatch.setattr(fitting.footprint, "room", lambda shape, bf16, memory, four_bits: asked.append(memory) or memory)
     rows = engine.base.chat.turns(conftest.examples(8))
     fitting.fitted(engine.base, Tuning(), rows)
     fitting.fitted(engine.base, Tuning(), rows, processes=2)

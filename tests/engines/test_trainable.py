@@ -94,7 +94,7 @@ def test_the_method_follows_size_and_start(engine, full, trained, monkeypatch):
     assert trainable.method(auto, engine.base, trained) == "lora"
     assert trainable.method(auto, engine.base, full) == "full"
     assert trainable.method(Tuning(method="lora"), engine.base, None) == "lora"
-    monkeypatch.setattr(trainable, "FULL_UP_TO", engine.base.size - 1)
+    monkeypatch.setattr("semievol.config.FULL_UP_TO", engine.base.size - 1)
     assert trainable.method(auto, engine.base, None) == "lora"
 
 
