@@ -32,7 +32,9 @@ from tests.engines import conftest
 def specification(folder: Path, fingerprint: str = "f") -> Specification:
     rows = [Turn((1, 2), (3, 4), frozenset({1})), Turn((5,), (6,))]
     setup = conftest.training(folder, learning_rate=1e-3)
-    return Specification("m", "float32", False, 1, rows, [1, 0, 1], rows[:1], setup, fingerprint, Fit(2, True), 64, ["long"])
+    return Specification(
+        "m", "float32", False, 1, rows, [1, 0, 1], rows[:1], setup, fingerprint, Fit(2, True), 64, ["long"]
+    )
 
 
 def plain(folder: Path, method: str) -> TrainingSetup:
@@ -210,7 +212,9 @@ def test_the_endings_of_all_processes_are_found(tmp_path) -> None:
 def test_processes_share_the_memory_of_a_processor(engine, monkeypatch) -> None:
     asked: list[float] = []
     monkeypatch.setattr(hardware, "machine_memory", lambda: 9e9)
-    monkeypatch.setattr(fitting.footprint, "room", lambda shape, bf16, memory, four_bits: asked.append(memory) or memory)
+    monkeypatch.setattr(
+        fitting.footprint, "room", lambda shape, bf16, memory, four_bits: asked.append(memory) or memory
+    )
     rows = engine.base.chat.turns(conftest.examples(8))
     fitting.fitted(engine.base, Tuning(), rows)
     fitting.fitted(engine.base, Tuning(), rows, processes=2)
