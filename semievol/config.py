@@ -64,7 +64,7 @@ class Collaborator(Settings):
     def _voters_have_no_temperature(self) -> Collaborator:
         if self.model in VOTERS and self.temperature:
             raise ValueError(f"{self.model} has no language model, so its temperature is 0")
-        if self.model == PREFIX:
+        if self.model == PREFIX or tuned_of(self.model if is_endpoint(self.model) else ""):
             raise ValueError(f"no endpoint is named; write {PREFIX}NAME")
         return self
 
@@ -336,14 +336,15 @@ class Config(Settings):
         if self.model == PREFIX or tuned_of(self.model):
             raise ValueError(f"a model at a server is called {PREFIX}NAME, as on the Settings page")
         here = {
-            "cross_fit, which would begin a fine-tuning there for every fold": self.cross_fit,
-            "token_cleaning": self.token_cleaning,
-            "kl": self.tune.kl or self.propagation.warm_up.kl,
-            f"the embedder `{MODEL_STATES}`": self.propagation.embedder == MODEL_STATES,
+            "set cross_fit to 0, since every fold would begin a fine-tuning there": self.cross_fit,
+            "set token_cleaning to 0": self.token_cleaning,
+            "set tune.kl to 0": self.tune.kl,
+            "set propagation.warm_up.kl to 0": self.propagation.warm_up.kl,
+            f"choose another embedder than `{MODEL_STATES}`": self.propagation.embedder == MODEL_STATES,
         }
-        for what, asked in here.items():
+        for remedy, asked in here.items():
             if asked:
-                raise ValueError(f"the model is fine-tuned at a server, which does not know {what}")
+                raise ValueError(f"a server fine-tunes {self.model}, so {remedy}")
         return self
 
     @model_validator(mode="after")
@@ -361,6 +362,20 @@ class Config(Settings):
     def is_far(self) -> bool:
         """Whether base, warm-up and evolved model are at a server."""
         return is_endpoint(self.model)
+
+    def fitting(self) -> Config:
+        """These settings, without what a server does not know if the model is at one: for settings whose model was
+        taken from elsewhere."""
+        if not self.is_far:
+            return self
+        propagation = self.propagation
+        embedder = default_embedder() if propagation.embedder == MODEL_STATES else propagation.embedder
+        without = {"warm_up": propagation.warm_up.model_copy(update={"kl": 0.0}), "embedder": embedder}
+        changed = {
+            "propagation": propagation.model_copy(update=without),
+            "tune": self.tune.model_copy(update={"kl": 0.0}),
+        }
+        return self.model_copy(update=changed | {"cross_fit": 0, "token_cleaning": 0.0})
 
     def at_server(self, model: str) -> bool:
         """Whether this model of a collaborator, or of the judge, is at a server."""
@@ -481,6 +496,8 @@ def validate(values: dict[str, Any]) -> Config:
                 "There is no such setting.", where, f"Known settings here: {_siblings(first['loc'])}."
             ) from None
         message = first["msg"].removeprefix("Value error, ")
+        if isinstance(first["input"], dict) and first["type"] == "value_error":  # of settings that do not go together
+            raise UserError(f"{message}.", where, "Correct one of these settings.") from None
         raise UserError(f"{message}, found {first['input']!r:.80}.", where, "Correct this setting.") from None
 
 

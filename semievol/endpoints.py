@@ -100,7 +100,8 @@ class Endpoint:
 
     @property
     def priced(self) -> bool:
-        return bool(self.input_price or self.output_price or self.training_price)
+        prices = (self.input_price, self.output_price, self.training_price)
+        return any((*prices, self.tuned_input_price, self.tuned_output_price))
 
     def tuned(self, model: str) -> Endpoint:
         """The same server with a model that was fine-tuned there, at its prices."""

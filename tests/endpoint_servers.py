@@ -83,13 +83,14 @@ def completion(
 
 
 class Served:
-    """A running server. asked: the requests so far. answer: gives the reply to one, or sends it itself. desk: takes its
-    batches, jobs: its fine-tunings; without one it offers none."""
+    """A running server. asked: the requests so far. there: status of a look at one of its models. answer: gives the
+    reply to one, or sends it itself. desk: takes its batches, jobs: its fine-tunings; without one it offers none."""
 
     def __init__(
         self, answer: Answer, models: Sequence[str] = (MODEL,), desk: Desk | None = None, jobs: Jobs | None = None
     ) -> None:
         self.asked: list[Request] = []
+        self.there: Callable[[str], int] = lambda path: 200
         self.keys: set[str] = set()
         self._lock = threading.Lock()
         served = self
@@ -107,6 +108,10 @@ class Served:
                     return
                 if "/batches" in self.path or "/files" in self.path:
                     Desk.serve(desk, Request(self, -1, {}))
+                    return
+                if "/models/" in self.path:
+                    found = {"id": self.path.rpartition("/")[2], "object": "model", "created": 0, "owned_by": "us"}
+                    Request(self, -1, {}).send(served.there(self.path), json.dumps(found).encode())
                     return
                 listed = {"object": "list", "data": [{"id": name, "object": "model"} for name in models]}
                 Request(self, -1, {}).send(200, json.dumps(listed).encode())

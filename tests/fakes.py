@@ -166,6 +166,7 @@ class FakeEngine:
         progress: Callable[[int, int], None],
         stopping: Callable[[], bool],
         said: Callable[[str], None],
+        kept: Callable[[], None],
         held_out: Sequence[Example] = (),
     ) -> str:
         """For a price of 10, as a model that is called after the number of its examples."""
@@ -173,6 +174,7 @@ class FakeEngine:
             raise OutOfBudget(purse.out("fine-tuning"))
         self.train(examples, setup, metric, progress, stopping, held_out)
         purse.settle(10.0, "far", Spent(trained_tokens=100, cost=10.0))
+        kept()
         said("The fine-tuning is done.")
         return f"endpoint:far/tuned-{len(examples)}"
 

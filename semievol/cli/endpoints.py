@@ -52,7 +52,7 @@ def _endpoints(store: Store, chosen: argparse.Namespace) -> Outcome:
         values = {"name": chosen.name, "url": "", "model": ""} | known.get(chosen.name, {}) | given
         endpoint = Endpoint(**values)
         settings.save_endpoint(store, endpoint)
-        return 0, {"endpoint": asdict(endpoint)}, f"Saved. A collaborator uses it by the model {endpoint.used_as}."
+        return 0, {"endpoint": asdict(endpoint)}, f"Saved. Its model is called {endpoint.used_as}."
     endpoint = remote_models.find(store, chosen.name)
     if chosen.what == "remove":
         settings.remove_endpoint(store, endpoint.name)

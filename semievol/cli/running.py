@@ -20,7 +20,7 @@ from semievol.records import STAGES
 from semievol.store.data import projects
 from semievol.store.database import Store
 from semievol.store.results.rounds_ledger import known_rounds
-from semievol.store.runs import claims, rounds, runs
+from semievol.store.runs import claims, progress, rounds, runs
 from semievol.store.schema import ACTIVE, NOT_ENDED
 
 
@@ -70,8 +70,10 @@ def _expected(store: Store, run: runs.Run) -> list[str]:
     asks = run.study is None and (run.config.is_far or run.covers("respond") or run.covers("justify"))
     if not asks or run.spent is not None:
         return []
-    version_id = rounds.get_round(store, run.round_id).version_id
-    return [one.sentence for one in money.expected(store, version_id, run.config, run.round_id)]
+    round_ = rounds.get_round(store, run.round_id)
+    stages, later = progress.steps(run.first, run.until), round_.parent_id is not None
+    found = money.expected(store, round_.version_id, run.config, run.round_id, stages, later)
+    return [one.sentence for one in found]
 
 
 def _resumed(store: Store, chosen: argparse.Namespace) -> runs.Run:

@@ -280,6 +280,7 @@ class LocalEngine:
         progress: Callable[[int, int], None],
         stopping: Callable[[], bool],
         said: Callable[[str], None],
+        kept: Callable[[], None],
         held_out: Sequence[Example] = (),
     ) -> str:
         """See the protocol and `endpoints.tuning`."""
@@ -287,8 +288,14 @@ class LocalEngine:
             raise unknown(name_of(self._model), [])
         epochs = max(1, round(setup.settings.epochs))
         work = (examples, held_out, epochs, setup.seed, tuned_of(setup.start or ""))
-        report = (purse, metric, progress, stopping, said)
-        return self._endpoints.tune(self._model, *work, setup.folder, *report)
+        if setup.start and name_of(setup.start) != name_of(self._model):
+            raise UserError(
+                f"The training would start from a model at the endpoint {name_of(setup.start)}.",
+                "model",
+                f"Set tune_from to base, or the model to endpoint:{name_of(setup.start)}.",
+            )
+        place = setup.folder
+        return self._endpoints.tune(self._model, *work, place, purse, metric, progress, stopping, said, kept)
 
     def _fingerprint(self, examples: Sequence[Example], setup: TrainingSetup) -> str:
         """SHA-256 over everything that the adapter depends on; checkpoints with another one are never continued."""

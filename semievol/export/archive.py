@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from semievol import installed
-from semievol.endpoints import is_endpoint, name_of
+from semievol.endpoints import is_endpoint, name_of, tuned_of
 from semievol.engines.training import checkpoints
 from semievol.errors import UserError
 from semievol.export import files
@@ -87,8 +87,9 @@ class _Adapters:
             folder = self._store.located(path)
             far = is_endpoint(path)
             wrong = f"it is at the endpoint {name_of(path)}" if far else checkpoints.fault(folder)
+            what = f"The model {tuned_of(path)}" if far else "An adapter"
             if wrong:
-                self.notes.append(f"{'A model' if far else 'An adapter'} is left out: {wrong}.")
+                self.notes.append(f"{what} is left out: {wrong}.")
             else:
                 self.folders.append(folder)
             self._known[path] = None if wrong else len(self.folders)

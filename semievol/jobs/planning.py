@@ -63,6 +63,13 @@ def open_round(
         adapter = outcomes.evolved_adapter(store, parent_id)
         if adapter is None:
             raise UserError("The parent round has no evolved adapter.", f"round {parent_id}", "Fine-tune it first.")
+        of_parent = rounds.get_round(store, parent_id).config.model
+        if of_parent != config.model and (is_endpoint(of_parent) or config.is_far):
+            raise UserError(
+                f"Round {parent_id} fine-tuned the model {of_parent}, and these settings name {config.model}.",
+                "model",
+                f"Set the model to {of_parent}, or begin from a base model.",
+            )
     found = rounds.find_round(store, project.id, config, parent_id, adapter)
     if found is not None:
         return found
@@ -99,7 +106,8 @@ def for_later_round(config: Config, parent: rounds.Round) -> Config:
     propagation = config.propagation
     if config.cross_fit and propagation.weighting == "earned":
         propagation = propagation.model_copy(update={"weighting": "auto"})
-    return config.model_copy(update={"model": parent.config.model, "cross_fit": 0, "propagation": propagation})
+    later = config.model_copy(update={"model": parent.config.model, "cross_fit": 0, "propagation": propagation})
+    return later.fitting()
 
 
 def begun(store: Store, project: projects.Project, config: Config, parent_id: int | None = None) -> rounds.Round | None:

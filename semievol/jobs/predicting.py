@@ -23,7 +23,7 @@ from semievol.importing.joined_columns import with_joined
 from semievol.importing.mapping import Mapping, check_mapping
 from semievol.importing.rows import Row, rows_of
 from semievol.importing.table import Reject, Table
-from semievol.jobs import intake, launch, planning, remote_models
+from semievol.jobs import intake, launch, money, planning, remote_models
 from semievol.jobs.environment import for_models
 from semievol.method import remote
 from semievol.method.confidence import answer_entropy, token_entropy
@@ -70,10 +70,20 @@ class _Answer:
 
 @dataclass
 class _Answers:
-    """The answers by place in the table. shortened: records that were shown fewer demonstrations, to fit."""
+    """The answers by place in the table. purse: what a server takes. shortened: records that were shown fewer
+    demonstrations, to fit. over: why the server is asked no further question."""
 
+    purse: Purse
     by_place: dict[int, _Answer] = field(default_factory=dict)
     shortened: int = 0
+    over: UserError | None = None
+
+    def asked(self, engine: Engine, asks: Sequence[Ask]) -> list[Reply | None]:
+        """A server's replies; none once it can be asked no more."""
+        if self.over is not None:
+            return [None] * len(asks)
+        replies, self.over = remote.replies(engine, asks, self.purse)
+        return replies
 
 
 def newest(store: Store, project: projects.Project, name: str) -> Model:
@@ -136,8 +146,17 @@ def predict(
         "answered": table.physical - len(silent),
         "not_answered": [{"row": row, "reason": reason} for row, reason in sorted(silent)[:_NAMED]],
         "shortened": answers.shortened,
-        "notes": [*table.notes, *remarks],
+        "notes": [*table.notes, *remarks, *_far(answers)],
     }
+
+
+def _far(answers: _Answers) -> list[str]:
+    """What a server took, and why it was asked no further question."""
+    lines = [money.spent_line(name, one, priced=bool(one.cost)) for name, one in answers.purse.spent.items()]
+    if answers.over is not None:
+        rest = "Set a larger budget." if answers.purse.budget else answers.over.remedy
+        lines.append(f"{answers.over.what} The records that are left have no answer. {rest}")
+    return lines
 
 
 def _engine(store: Store, config: Config, watch: Watch) -> Engine:
@@ -186,7 +205,7 @@ def _answered(
 ) -> _Answers:
     asker = Collaborator(name=chosen.name, model=chosen.name, demonstrations=demonstrations)
     settings = plan.config.propagation
-    found, purse = _Answers(), Purse(plan.config.budget)
+    found = _Answers(Purse(plan.config.budget))
     rows = rows_of("unlabeled", table, mapping, plan.task, rejects)
     done = 0
     while block := list(islice(rows, _BLOCK)):
@@ -200,7 +219,7 @@ def _answered(
             asks = [ask_of(plan, engine, "predict", r, asker, {chosen.name: chosen.path}, near) for r in chunk]
             found.shortened += sum(bool(ask.left_out) and not ask.too_long for ask in asks)
             put = [ask for ask in asks if not ask.too_long]
-            given = iter(remote.replies(engine, put, purse) if plan.config.is_far else engine.answer(put))
+            given = iter(found.asked(engine, put) if plan.config.is_far else engine.answer(put))
             for record, ask in zip(chunk, asks, strict=True):
                 found.by_place[asked[record.id].place] = _answer_of(plan, record, ask, given)
             done += len(chunk)

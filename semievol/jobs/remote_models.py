@@ -170,8 +170,8 @@ def ask(
     plan, allowed = Plan(task, config, (), ()), allowed_answers(task, question)
     found = []
     for name, path in models.items():
-        asked = Collaborator(name=name, model=path, demonstrations=bool(near))
-        put = next(questions(plan, (), "respond", question, asked, near))
+        asked = Collaborator(name=name, model=f"{PREFIX}{name_of(path)}", demonstrations=bool(near))
+        put = replace(next(questions(plan, (), "respond", question, asked, near)), model=path)
         began = time.monotonic()
         said = response_of(plan, question, put, answer(store, config, put))
         found.append(

@@ -301,10 +301,10 @@ def train(plan: Plan, engine: Engine, journal: Journal, stage: str, examples: li
     def said(sentence: str) -> None:
         journal.event(stage, sentence)
 
-    try:
-        found = engine.have_tuned(examples, setup, purse, metric, progress, journal.stopping, said, held_out)
-    finally:
+    def kept() -> None:
         journal.save_responses(stage, [], spent=purse.spent)
+
+    found = engine.have_tuned(examples, setup, purse, metric, progress, journal.stopping, said, kept, held_out)
     journal.progress(stage, 1, 1)
     return found
 

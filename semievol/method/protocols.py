@@ -206,14 +206,16 @@ class Engine(Protocol):
         progress: Callable[[int, int], None],
         stopping: Callable[[], bool],
         said: Callable[[str], None],
+        kept: Callable[[], None],
         held_out: Sequence[Example] = (),
     ) -> str:
         """Has the server of the base model fine-tune, where the base is an endpoint; returns the model's address.
 
         Of the settings the server gets the epochs, in whole ones, and the seed. setup.folder: for a note, by which a
         stopped or killed run finds what it has begun. setup.start: address of the model to start from. purse: is told
-        what it takes. said: is told in sentences what goes on there. Otherwise as `train`. When `stopping()` is true,
-        the fine-tuning goes on at the server, and `Stopped` is raised; `OutOfBudget` where the purse does not allow it.
+        what it takes; then `kept` is called, to save that. said: is told in sentences what goes on there. Otherwise as
+        `train`. When `stopping()` is true, the fine-tuning goes on at the server, and `Stopped` is raised;
+        `OutOfBudget` where the purse does not allow it.
         """
 
 

@@ -102,19 +102,22 @@ def evaluate(
         raise UserError(f"{what} got no answer from the server.", "evaluate", "Resume the run, which asks only these.")
 
 
-def replies(engine: Engine, asks: Sequence[Ask], purse: Purse) -> list[Reply | None]:
-    """The replies to questions outside of a run, in the order of `asks`; None where no answer came. Raises UserError
-    where the purse does not allow them all."""
+def replies(engine: Engine, asks: Sequence[Ask], purse: Purse) -> tuple[list[Reply | None], UserError | None]:
+    """The replies to questions outside of a run, in the order of `asks`, None where no answer came; and why no further
+    question can be put, if none can: what has come is paid, so it is given back nevertheless."""
     came: dict[Ask, Reply | None] = {}
 
     def took(called: Sequence[Called]) -> None:
         came.update((one.ask, one.reply) for one in called)
 
+    over: UserError | None = None
     try:
         engine.call(asks, purse, took, lambda: False)
     except OutOfBudget as problem:
-        raise problem.reason from None
-    return [came.get(ask) for ask in asks]
+        over = problem.reason
+    except UserError as problem:
+        over = problem
+    return [came.get(ask) for ask in asks], over
 
 
 def _answer(

@@ -56,10 +56,12 @@ class Purse:
         self.aside = max(0.0, self.aside - set_aside)
         self.spent[endpoint] = self.spent.get(endpoint, Spent()) + spent
 
-    def out(self, what: str = "question") -> UserError:
-        """The sentence where the budget does not allow another call."""
+    def out(self, what: str = "question", most: float | None = None) -> UserError:
+        """The sentence where the budget does not allow another call. most: that it could cost, where that is said."""
+        beside = "" if most is None else f", and this one may cost up to {most:,.4g}"
         return UserError(
-            f"The budget of {self.budget:,.4g} allows no further {what} at an endpoint: {self.cost:,.4g} is spent.",
+            f"The budget of {self.budget:,.4g} allows no further {what} at an endpoint: {self.cost:,.4g} is spent"
+            f"{beside}.",
             "budget",
             "Raise the budget in the settings, then resume the run; what was answered is kept.",
         )

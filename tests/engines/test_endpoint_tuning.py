@@ -67,14 +67,15 @@ def tune(
     purse: Purse | None = None,
     stopping: Callable[[], bool] = lambda: False,
     examples: list[Example] | None = None,
+    kept: Callable[[], None] = lambda: None,
     **values: Any,
 ) -> str:
     told = told or Told()
     engine = Endpoints([served.endpoint(key_variable="THE_KEY", **values)], {"THE_KEY": CANARY}, IMPATIENT)
     work = (EXAMPLES if examples is None else examples, HELD_OUT, 3, 7, "")
-    report = (purse or Purse(), told.metric, told.progress, stopping, told.said.append)
+    report = (told.metric, told.progress, stopping, told.said.append)
     try:
-        return engine.tune("endpoint:far", *work, place, *report)
+        return engine.tune("endpoint:far", *work, place, purse or Purse(), *report, kept)
     finally:
         engine.close()
 
@@ -136,7 +137,7 @@ def test_a_job_is_found_by_its_file_where_its_name_never_arrived(
         jobs.lost = 1
     else:
         with monkeypatch.context() as patch:
-            patch.setattr(tuning._Counter, "ended", lambda *_: pytest.fail("killed"))
+            patch.setattr(tuning._Shop, "ended", lambda *_: pytest.fail("killed"))
             with pytest.raises(pytest.fail.Exception):
                 tune(served, tmp_path)
         note = json.loads((tmp_path / tuning.NOTE).read_text())
@@ -178,9 +179,127 @@ def test_a_job_without_a_model_says_why_and_a_resumed_run_begins_another(
     assert len(jobs.jobs) == 2
 
 
+def test_a_killed_run_has_the_cost_of_a_finished_job_in_its_books_once_saved(
+    served: Served, jobs: Jobs, tmp_path: Path
+) -> None:
+    def killed() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tune(served, tmp_path, training_price=8.0, kept=killed)
+    again, later = Purse(), Purse()
+    tune(served, tmp_path, purse=again, training_price=8.0)
+    assert again.cost == jobs.jobs["ftjob-0"]["trained_tokens"] * 8.0 / 1e6
+    tune(served, tmp_path, purse=later, training_price=8.0)
+    assert later.cost == 0
+
+
+def test_what_a_job_without_a_model_took_is_counted(served: Served, jobs: Jobs, tmp_path: Path) -> None:
+    def train(lines: list[dict[str, Any]], asked: dict[str, Any]) -> str:
+        jobs.jobs["ftjob-0"]["trained_tokens"] = 500
+        return "failed: No."
+
+    jobs.train, purse, kept = train, Purse(), []
+    with pytest.raises(UserError, match="failed"):
+        tune(served, tmp_path, purse=purse, training_price=8.0, kept=lambda: kept.append(dict(purse.spent)))
+    assert kept == [{"far": Spent(trained_tokens=500, cost=500 * 8.0 / 1e6)}]
+
+
+@pytest.mark.parametrize(
+    ("status", "model", "words"),
+    [
+        ("Succeeded", "m", ""),
+        ("completed", "m", ""),
+        ("error", None, "failed at the server"),
+        ("canceled", None, "was cancelled"),
+        ("succeeded", None, "no usable name"),
+        ("succeeded", f"ft:{CANARY}", "no usable name"),
+        ("succeeded", "x" * 300, "no usable name"),
+        ("succeeded", "a\x00b", "no usable name"),
+    ],
+)
+def test_other_words_for_the_end_of_a_job_are_understood(
+    served: Served, jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str, model: str, words: str
+) -> None:
+    monkeypatch.setattr(tuning, "_NAMELESS_SECONDS", 0.05)
+    jobs.open, looks = False, iter([False] * 8)
+    with pytest.raises(Stopped):
+        tune(served, tmp_path, stopping=lambda: next(looks, True))
+    jobs.jobs["ftjob-0"] |= {"status": status, "fine_tuned_model": model}
+    if words:
+        with pytest.raises(UserError, match=words):
+            tune(served, tmp_path)
+    else:
+        assert tune(served, tmp_path) == "endpoint:far/m"
+    assert all(CANARY not in path.read_text() for path in tmp_path.iterdir())
+
+
+def test_a_status_of_its_own_is_said_once(served: Served, jobs: Jobs, tmp_path: Path) -> None:
+    told, looks = Told(), iter([False] * 60)
+    jobs.open = False
+
+    def paused() -> bool:
+        for job in jobs.jobs.values():
+            job["status"] = "paused"
+        return next(looks, True)
+
+    with pytest.raises(Stopped):
+        tune(served, tmp_path, told, stopping=paused)
+    assert told.said.count("The server says of the job: paused.") == 1
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 500])
+def test_a_server_without_events_still_gives_its_model(
+    served: Served, jobs: Jobs, tmp_path: Path, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = Jobs._there
+
+    def without(self: Jobs, path: str) -> tuple[int, dict[str, Any]]:
+        return (status, {}) if "/events" in path else there(self, path)
+
+    monkeypatch.setattr(Jobs, "_there", without)
+    assert tune(served, tmp_path) == "endpoint:far/ft:starter-remote:12"
+
+
+def test_many_messages_are_cut_short_the_last_one_is_told_and_none_again(
+    served: Served, jobs: Jobs, tmp_path: Path
+) -> None:
+    made = jobs.train
+
+    def train(lines: list[dict[str, Any]], asked: dict[str, Any]) -> str:
+        for number in range(40):
+            jobs._tell("ftjob-0", f"Checkpoint {number}")
+        return made(lines, asked)
+
+    jobs.train, told = train, Told()
+    jobs.open, looks = False, iter([False] * 8)
+    with pytest.raises(Stopped):
+        tune(served, tmp_path, told, stopping=lambda: next(looks, True))
+    jobs.open = True
+    tune(served, tmp_path, told)
+    said = [sentence.removeprefix("The server says: ") for sentence in told.said if "server says" in sentence]
+    assert said.count("Created fine-tuning job") == 1
+    assert 10 < len(said) < 25
+    assert said[-1] == "The job has successfully completed"
+
+
+def test_a_new_model_is_waited_for(served: Served, jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+
+    def there(path: str) -> int:
+        looked.append(path)
+        return 404 if "ft:" in path and len(looked) < 4 else 200
+
+    monkeypatch.setattr(tuning, "_POLL", (0.001, 0.003))
+    served.there, told = there, Told()
+    tune(served, tmp_path, told)
+    assert len(looked) == 4
+    assert "The server does not answer as the new model yet. The run waits for it." in told.said
+
+
 def test_nothing_is_handed_over_beyond_the_budget(served: Served, jobs: Jobs, tmp_path: Path) -> None:
     purse = Purse(budget=0.001)
-    with pytest.raises(OutOfBudget, match="no further fine-tuning at an endpoint"):
+    with pytest.raises(OutOfBudget, match=r"no further fine-tuning at an endpoint.*may cost up to 0\.0"):
         tune(served, tmp_path, purse=purse, training_price=8.0)
     assert not jobs.jobs
     assert not jobs.files
@@ -217,7 +336,14 @@ def test_odd_replies_are_no_job_and_no_number(served: Served, jobs: Jobs, tmp_pa
     made = jobs.train
 
     def train(lines: list[dict[str, Any]], asked: dict[str, Any]) -> str:
-        for odd in ({"step": "x"}, {"step": True, "train_loss": 1}, {"step": 9, "train_loss": "NaN"}, {"step": -1}):
+        for odd in (
+            {"step": "x"},
+            {"step": True, "train_loss": 1},
+            {"step": 9, "train_loss": "NaN"},
+            {"step": 9, "train_loss": 10**400},
+            {"step": -1},
+            {"step": 2**63, "train_loss": 1.0},
+        ):
             event = {"id": f"odd{len(jobs.events['ftjob-0'])}", "type": "metrics", "data": odd, "message": ""}
             jobs.events["ftjob-0"].append(event)
         jobs.events["ftjob-0"].append({"no": "id"})

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from semievol.config import Config, Tuning, overlaid
+from semievol.config import Config, Tuning, overlaid, validate
 from semievol.engines.endpoints import errands, tuning
 from semievol.engines.local import LocalEngine
 from semievol.errors import UserError
@@ -169,7 +169,7 @@ def test_a_server_fine_tunes_answers_and_is_evaluated_and_no_local_model_is_load
     with pytest.raises(UserError, match=r"at the endpoint far, where it is called ft:starter/2"):
         export(store, project, "adapter", tmp_path / "adapter")
     _, notes = write_archive(store, project, tmp_path / "whole.zip")
-    assert "A model is left out: it is at the endpoint far." in notes
+    assert "The model ft:starter/2 is left out: it is at the endpoint far." in notes
     export(store, project, "training", tmp_path / "training.jsonl")
     assert len((tmp_path / "training.jsonl").read_text().splitlines()) == len(trainer.trained[1])
     export(store, project, "report", tmp_path / "report.html")
@@ -194,7 +194,7 @@ def test_a_killed_run_finds_its_job_and_pays_for_no_answer_twice(
 ) -> None:
     run = launch.start(store, project, config(), until="respond")
     with monkeypatch.context() as patch:
-        patch.setattr(tuning._Counter, "ended", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(tuning._Shop, "ended", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             worker.carry_out(store, claims.claim(store, run.id, 1))
     claims.finish(store, run.id, runs.get_run(store, run.id).attempt, "interrupted")
@@ -237,6 +237,59 @@ def test_the_budget_holds_for_fine_tuning_too(store: Store, project: projects.Pr
     assert not trainer.trained
 
 
+def test_predictions_that_are_paid_are_written_where_the_server_can_be_asked_no_more(
+    store: Store, project: projects.Project, starter: Starter, tmp_path: Path
+) -> None:
+    left = [2]
+
+    def answer(request: Request) -> dict[str, Any] | None:
+        left[0] -= 1
+        if left[0] < 0:
+            request.send(401, b"{}")
+            return None
+        return starter(request)
+
+    with serving(answer) as served:
+        settings.save_endpoint(store, served.endpoint(concurrency=1, input_price=1.0))
+        projects.update_project(store, project.id, settings=config().model_dump(mode="json"))
+        here = projects.find_project(store, project.id)
+        told = predicting.predict(store, here, _like_the_project(tmp_path), tmp_path / "out.csv", model="base")
+    assert told["answered"] == 2
+    assert [one["reason"] for one in told["not_answered"]] == ["The server gave no answer."]
+    assert any("The server refuses the key" in note for note in told["notes"])
+    assert any(note.startswith("far: 2 answers") for note in told["notes"])
+    assert (tmp_path / "out.csv").read_text().count("\n") == 4
+
+
+def test_a_round_after_one_at_a_server_has_its_model_and_what_the_server_can_do(
+    store: Store, project: projects.Project
+) -> None:
+    first = claims.claim(store, launch.start(store, project, config()).id, 1)
+    StoreJournal(store, first).save_adapter("tune", "endpoint:far/ft:starter/9")
+    parent = rounds.get_round(store, first.round_id)
+    more = ("tune.kl=0.1", "propagation.warm_up.kl=0.1", "token_cleaning=0.2", "propagation.embedder=model")
+    local = config("model=starter", "cross_fit=3", *more)
+    for found in (planning.for_later_round(local, parent), rounds.with_settings_of(parent, local)):
+        assert validate(found.model_dump(mode="json")) == found, "as it can be stored and read again"
+        assert (found.model, found.tune.kl, found.cross_fit, found.token_cleaning) == ("endpoint:far", 0, 0, 0)
+    with pytest.raises(UserError, match="fine-tuned the model endpoint:far, and these settings name starter"):
+        launch.start(store, project, config("model=starter"), parent_id=parent.id)
+    assert len(rounds.list_rounds(store, project.id)) == 1
+    assert planning.for_later_round(config("model=starter"), parent).model == "endpoint:far"
+
+
+def test_what_is_left_to_pay_follows_from_the_stages_of_a_run(store: Store, project: projects.Project) -> None:
+    def cost(*stages: str, later_round: bool = False) -> money.Expected:
+        about = (store, project.version_id or 0, config(), None)
+        return money.expected(*about, stages=stages, later_round=later_round)[0]
+
+    assert cost("evaluate").questions == 3 * TEST
+    assert cost("evaluate").trained_tokens == 0
+    assert cost("tune", "evaluate").trained_tokens > cost("warm_up").trained_tokens > 0
+    assert cost("warm_up", "respond").questions == 2 * POOL
+    assert cost("warm_up", "respond", later_round=True).trained_tokens == 0
+
+
 def test_one_record_is_asked_of_a_server_before_a_run(store: Store, project: projects.Project, served: Served) -> None:
     record = next(one for one in records.load_records(store, project.version_id or 0) if one.split == "unlabeled")
     both = config(
@@ -251,10 +304,10 @@ def test_one_record_is_asked_of_a_server_before_a_run(store: Store, project: pro
 @pytest.mark.parametrize(
     ("assignment", "words"),
     [
-        ("cross_fit=2", "a fine-tuning there for every fold"),
+        ("cross_fit=2", "every fold would begin a fine-tuning"),
         ("token_cleaning=0.2", "token_cleaning"),
-        ("tune.kl=0.1", "kl"),
-        ("propagation.embedder=model", "embedder `model`"),
+        ("tune.kl=0.1", "set tune.kl to 0"),
+        ("propagation.embedder=model", "another embedder than `model`"),
         ("model='endpoint:'", "endpoint:NAME"),
         ("model=endpoint:far/ft:x", "endpoint:NAME"),
     ],

@@ -64,6 +64,7 @@ class Endpoints:
         progress: Callable[[int, int], None],
         stopping: Callable[[], bool],
         said: Callable[[str], None],
+        kept: Callable[[], None],
     ) -> str:
         """The address of a model that the server of `endpoint:NAME` has fine-tuned. start: the server's name of the
         model to start from, empty for the endpoint's own. Otherwise see the protocol and `tuning.tuned`."""
@@ -75,19 +76,24 @@ class Endpoints:
             aside = cost * allowed
             return allowed
 
-        async def tuned() -> tuple[str, Spent] | None:
+        async def tuned() -> tuning.Tuned | float:
             server = self.server(model)
             work = tuning.Work(start or server.endpoint.model, examples, held_out, epochs, seed)
             return await tuning.tuned(server, work, place, allow, metric, progress, stopping, said)
 
         spent = Spent()
         try:
-            if (found := self._runner.run(tuned())) is None:
-                raise OutOfBudget(purse.out("fine-tuning"))
-            name, spent = found
+            found = self._runner.run(tuned())
+            if not isinstance(found, tuning.Tuned):
+                raise OutOfBudget(purse.out("fine-tuning", found))
+            spent = found.spent
         finally:
             purse.settle(aside, name_of(model), spent)
-        return address(model, name)
+            kept()
+        if found.problem is not None:
+            raise found.problem
+        tuning.counted(place)
+        return address(model, found.model)
 
     def close(self) -> None:
         """Ends the connections; a later call would open them again."""
@@ -110,7 +116,7 @@ class Endpoints:
             if endpoint is None:
                 raise unknown(name, self._known)
             key = endpoint.key(self._environment)
-            new = Server(endpoint.tuned(tuned) if tuned else endpoint, key, self._patience)
+            new = Server(endpoint.tuned(tuned) if tuned else endpoint, key, self._patience, bool(tuned))
             for other in self._servers.values():
                 if other.endpoint.name == name:
                     new.room = other.room  # the limit holds for all models of a server together

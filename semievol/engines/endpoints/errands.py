@@ -73,6 +73,11 @@ class Runner:
                 raise Stopped
             await asyncio.sleep(min(_GLANCE_SECONDS, seconds))
 
+    async def once(self, call: Callable[[], Awaitable[Result]]) -> Result:
+        """The result of a call that is not tried again; raises what it raises, and TimeoutError."""
+        async with asyncio.timeout(self.server.patience.once):
+            return await call()
+
     async def patiently(
         self, call: Callable[[], Awaitable[Result]], offered: bool = False, big: bool = False, away: float = 0.0
     ) -> Result:
@@ -111,8 +116,9 @@ class Runner:
                     failure = UserError(words, self.where, self.errand.large)
             if isinstance(failure, UserError | Gone):
                 raise failure
-            if not isinstance(failure, Failed) or failure.final or time.monotonic() + pause > deadline:
+            wait = failure.wait if isinstance(failure, Failed) and failure.wait is not None else pause
+            if not isinstance(failure, Failed) or failure.final or time.monotonic() + wait > deadline:
                 words = f"The server cannot be asked about the {self.errand.what}: {failure}."
                 raise UserError(words, self.where, self.errand.later)
-            await self.pause(failure.wait if failure.wait is not None else pause)
+            await self.pause(wait)
             pause = min(2 * pause, patience.longest)

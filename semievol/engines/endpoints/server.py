@@ -83,14 +83,15 @@ class _Bill:
 class Server:
     """An endpoint's server. Used within one event loop.
 
-    key: as the environment has it. patience: how long a question may take.
+    key: as the environment has it. patience: how long a question may take. tuned: whether its model was fine-tuned
+    there.
     """
 
-    def __init__(self, endpoint: Endpoint, key: str, patience: Patience | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, key: str, patience: Patience | None = None, tuned: bool = False) -> None:
         self.endpoint, self.patience = endpoint, patience or Patience()
         self.can = Abilities()
         self.room = asyncio.Semaphore(endpoint.concurrency)
-        self.key = key
+        self.key, self.tuned = key, tuned
         self._first, self._tried = asyncio.Lock(), False
         self._not_before = 0.0
         self._client = transport.openai_client(endpoint, key, transport.client(endpoint, key))
@@ -197,10 +198,11 @@ class Server:
                 "Correct the variable where the Studio is started, start it again, then resume.",
             )
         if status == 404:
+            new = "A model that was fine-tuned a moment ago may not be there yet: resume the run in some minutes."
             return UserError(
                 f'The server has no model "{self.endpoint.model}" at this URL (HTTP 404: {said}).',
                 where,
-                "Test the endpoint on the Settings page, and correct its URL or its model.",
+                new if self.tuned else "Test the endpoint on the Settings page, and correct its URL or its model.",
             )
         if 300 <= status < 400:
             return UserError(

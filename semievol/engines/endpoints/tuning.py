@@ -2,7 +2,7 @@
 
 In the form of OpenAI's fine-tuning API (https://platform.openai.com/docs/api-reference/fine-tuning), which other
 providers offer, too. What was handed over is noted in a file of the run before a job is begun. So a run that was
-stopped or killed finds its job by the training file, and no job is begun, or paid for, twice.
+stopped or killed and then resumed finds its job, also by the training file alone, and begins no second one.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import httpx2
 import openai
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
@@ -29,14 +31,23 @@ from semievol.records import Example
 NOTE = "job.json"
 """The file in the folder of the training that notes what was handed over."""
 _SUFFIX = "semievol"
+_STATUSES = {"completed": "succeeded", "success": "succeeded", "error": "failed", "canceled": "cancelled"}
+"""Other servers' words for the statuses of OpenAI."""
 _ENDED = ("succeeded", "failed", "cancelled")
 _LISTED = 300
 _EVENTS = 5_000
 _TOLD = 20
-"""Messages of a job that are told at most."""
+"""Messages of a job that are told at most, beside the last one."""
 _POLL = (2.0, 30.0)
 """Seconds between two looks at the job, the first and the longest."""
 _AWAY_SECONDS = 3600.0
+_NAMELESS_SECONDS = 120.0
+"""How long a job that has succeeded may take to name its model."""
+_NEW_SECONDS = 600.0
+"""How long a new model may take to be there for questions."""
+_LONGEST_NAME = 200
+_LARGEST = 10**15
+"""Larger numbers of a server are none."""
 _METRICS = {"train_loss": "loss", "valid_loss": "held_out_loss"}
 """What a server calls a number -> what it is called here."""
 _OPTIONAL = ("metadata", "suffix", "seed", "method")
@@ -66,7 +77,7 @@ class Work:
             [[[m.role, m.content] for m in one.messages] + [one.answer] for one in part]
             for part in (self.examples, self.held_out)
         ]
-        parts = [endpoint.url, self.model, turns, self.epochs, self.seed]
+        parts = [endpoint.url.rstrip("/"), self.model, turns, self.epochs, self.seed]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def most_tokens(self) -> int:
@@ -77,11 +88,17 @@ class Work:
             for text in (*(turn.content for turn in one.messages), one.answer)
         )
 
+    def likely_tokens(self) -> int:
+        """Tokens that the job reads, where nobody counts."""
+        return self.epochs * sum(
+            requests.likely_tokens([*(turn.content for turn in one.messages), one.answer]) for one in self.examples
+        )
+
 
 @dataclass
 class _Note:
     """What was handed over. file, validation: of the examples. begun: whether a job was asked for. model: of the job
-    that has ended."""
+    that has ended. tokens: that it read. counted: whether the run's books have them. told: messages that were told."""
 
     fingerprint: str
     file: str = ""
@@ -89,7 +106,9 @@ class _Note:
     begun: bool = False
     job: str = ""
     model: str = ""
-    trained_tokens: int | None = None
+    tokens: int = 0
+    counted: bool = False
+    told: int = 0
 
     @classmethod
     def read(cls, place: Path, fingerprint: str) -> _Note:
@@ -107,6 +126,15 @@ class _Note:
         temporary.replace(place)
 
 
+class Tuned(NamedTuple):
+    """How a fine-tuning ended. model: the server's name of it; empty where there is none. spent: what the books do not
+    have yet. problem: why there is no model."""
+
+    model: str
+    spent: Spent
+    problem: UserError | None = None
+
+
 async def tuned(
     server: Server,
     work: Work,
@@ -116,50 +144,62 @@ async def tuned(
     progress: Callable[[int, int], None],
     stopping: Callable[[], bool],
     said: Callable[[str], None],
-) -> tuple[str, Spent] | None:
-    """The server's name of the fine-tuned model, and what it took; nothing where that is known already. None where the
-    budget does not allow it.
+) -> Tuned | float:
+    """How the fine-tuning ended, or the most that it could cost where the budget does not allow that.
 
     place: folder for the note. allow: asked once, before a job is begun, whether it may cost so much. metric, progress:
     are told the numbers that the server gives. said: is told in sentences how it goes.
-    Raises Stopped when `stopping()` is true; the job then goes on. Raises UserError where the server has no such jobs,
-    refuses this one, or ended it without a model.
+    Raises Stopped when `stopping()` is true; the job then goes on. Raises UserError where the server has no such jobs
+    or refuses this one.
     """
     file = place / NOTE
     note = _Note.read(file, work.fingerprint(server.endpoint))
     if note.model:
-        return note.model, Spent()
+        return Tuned(note.model, Spent() if note.counted else _spent(server, note.tokens))
     async with transport.client(server.endpoint, server.key, LARGEST) as http:
         client = transport.openai_client(server.endpoint, server.key, http)
-        counter = _Counter(Runner(server, client, stopping, said, _JOB))
-        job = await counter.known(note)
+        shop = _Shop(Runner(server, client, stopping, said, _JOB))
+        job = await shop.known(note)
         most = server.endpoint.training_cost(work.most_tokens())
         if not allow(most) and job is None:
-            return None
+            return most
         if job is None:
             if not note.file:
-                note.file = await counter.uploaded("training.jsonl", work.examples)
-                note.validation = await counter.uploaded("held-out.jsonl", work.held_out) if work.held_out else ""
+                note.file = await shop.uploaded("training.jsonl", work.examples)
+                note.validation = await shop.uploaded("held-out.jsonl", work.held_out) if work.held_out else ""
             note.begun = True
             note.save(file)
-            job = await counter.begun(note, work)
-            name, count = counter.runner.word(job.id), len(work.examples)
+            job = await shop.begun(note, work)
+            name, count = shop.runner.word(job.id), len(work.examples)
             said(f"Handed over to {server.endpoint.name} as the fine-tuning job {name}: {count:,} examples.")
         note.job = job.id
         note.save(file)
-        job = await counter.ended(job, metric, progress)
-    model, tokens = job.fine_tuned_model, job.trained_tokens
-    if job.status != "succeeded" or not isinstance(model, str) or not model.strip():
-        file.unlink(missing_ok=True)  # a resumed run begins another job
-        raise counter.no_model(job)
-    note.model = model
-    note.trained_tokens = tokens if isinstance(tokens, int) and tokens >= 0 else None
+        events = _Events(shop.runner, metric, progress, note.told)
+        try:
+            job = await shop.ended(job, events)
+        finally:
+            note.told = events.told
+            note.save(file)
+        tokens = _count(job.trained_tokens)
+        if problem := shop.without_model(job):
+            if _status(job) != "succeeded":
+                file.unlink()  # a resumed run begins another job
+            return Tuned("", _spent(server, tokens or 0), problem)
+        note.model, note.tokens = str(job.fine_tuned_model), work.likely_tokens() if tokens is None else tokens
+        note.save(file)
+        await shop.served(note.model)
+    return Tuned(note.model, _spent(server, note.tokens))
+
+
+def counted(place: Path) -> None:
+    """Notes that the run's books have what the fine-tuning in this folder took."""
+    file = place / NOTE
+    note = _Note(**json.loads(file.read_text("utf-8")))
+    note.counted = True
     note.save(file)
-    counted = work.epochs * _likely(work.examples) if note.trained_tokens is None else note.trained_tokens
-    return model, Spent(trained_tokens=counted, cost=server.endpoint.training_cost(counted))
 
 
-class _Counter:
+class _Shop:
     """The part of a server that fine-tunes."""
 
     def __init__(self, runner: Runner) -> None:
@@ -167,7 +207,7 @@ class _Counter:
         self._jobs = runner.client.fine_tuning.jobs
 
     async def known(self, note: _Note) -> FineTuningJob | None:
-        """The job that was begun with the noted file, if there is one."""
+        """The job that was begun for this note, if there is one: by its name, its training file or its mark."""
         if note.job:
             try:
                 return await self._looked(note.job)
@@ -184,18 +224,22 @@ class _Counter:
                     break
             return seen
 
-        mine = [one for one in await self.runner.patiently(listed, offered=True) if _is_job(one)]
-        return next((one for one in mine if one.training_file == note.file and one.status not in _ENDED[1:]), None)
+        for job in await self.runner.patiently(listed, offered=True):
+            if self._is_job(job) and _status(job) not in _ENDED[1:]:
+                mark = job.metadata.get(_SUFFIX) if isinstance(job.metadata, Mapping) else None
+                if getattr(job, "training_file", None) == note.file or mark == note.fingerprint:
+                    found: FineTuningJob = job
+                    return found
+        return None
 
     async def uploaded(self, name: str, examples: Sequence[Example]) -> str:
         """The server's name of a file with these examples."""
-        content = "".join(f"{json.dumps(_line(one), ensure_ascii=False)}\n" for one in examples).encode()
+        lines = "".join(f"{json.dumps(_line(one), ensure_ascii=False)}\n" for one in examples)
+        content = lines.encode("utf-8", "replace")
 
         async def sent() -> str:
             file = await self.runner.client.files.create(file=(name, content), purpose="fine-tune")
-            if not isinstance(file.id, str) or not file.id:
-                raise ValueError("no file")
-            return file.id
+            return self._name(file.id)
 
         return await self.runner.patiently(sent, offered=True, big=True)
 
@@ -220,7 +264,7 @@ class _Counter:
             tried = True
             while True:
                 try:
-                    return _checked(await self._jobs.create(**asked))
+                    return self._checked(await self._jobs.create(**asked))
                 except (openai.BadRequestError, openai.UnprocessableEntityError) as problem:
                     refused = next((name for name in _OPTIONAL if name in asked and name in str(problem)), None)
                     if refused is None:
@@ -231,12 +275,17 @@ class _Counter:
 
         return await self.runner.patiently(there_or_new, offered=True)
 
-    async def ended(
-        self, job: FineTuningJob, metric: Callable[[str, int, float], None], progress: Callable[[int, int], None]
-    ) -> FineTuningJob:
-        """The job once it has ended; its numbers and words are told as they come."""
-        events, pause = _Events(self.runner, metric, progress), _POLL[0]
-        while job.status not in _ENDED:
+    async def ended(self, job: FineTuningJob, events: _Events) -> FineTuningJob:
+        """The job once it has ended, with its model if it has made one; its events are told as they come."""
+        pause, named_by, said = _POLL[0], math.inf, {"validating_files", "queued", "running", "pending", *_ENDED}
+        while _status(job) not in _ENDED or (
+            _status(job) == "succeeded" and not job.fine_tuned_model and time.monotonic() < named_by
+        ):
+            if _status(job) == "succeeded":
+                named_by = min(named_by, time.monotonic() + _NAMELESS_SECONDS)
+            if _status(job) not in said:
+                said.add(_status(job))
+                self.runner.said(f"The server says of the job: {self.runner.word(_status(job))}.")
             await self.runner.pause(pause)
             pause = min(2 * pause, _POLL[1])
             events.take(await self._events(job.id))
@@ -245,91 +294,155 @@ class _Counter:
             except Gone:
                 words = "The server no longer has the fine-tuning job."
                 raise UserError(words, self.runner.where, "Resume the run: it begins another one.") from None
-        events.take(await self._events(job.id))
+        events.take(await self._events(job.id), ended=True)
         return job
 
-    def no_model(self, job: FineTuningJob) -> UserError:
-        """Why a job has ended without a model."""
-        if job.status == "cancelled":
-            words = "The fine-tuning job was cancelled at the server."
-        else:
-            why = self.runner.word(getattr(job.error, "message", None) or "no explanation").rstrip(".")
-            words = f"The fine-tuning job failed at the server ({why})."
-        return UserError(words, self.runner.where, "Correct what it names, then resume the run: it begins another job.")
+    def without_model(self, job: FineTuningJob) -> UserError | None:
+        """Why a job has ended without a model that can be asked; None where it has one."""
+        again = "Correct what it names, then resume the run: it begins another job."
+        if _status(job) == "cancelled":
+            return UserError("The fine-tuning job was cancelled at the server.", self.runner.where, again)
+        if _status(job) == "failed":
+            error = job.error if isinstance(job.error, str) else getattr(job.error, "message", None)
+            why = self.runner.word(error or "no explanation").rstrip(".")
+            return UserError(f"The fine-tuning job failed at the server ({why}).", self.runner.where, again)
+        try:
+            self._name(job.fine_tuned_model)
+        except ValueError:
+            words = "The fine-tuning job has ended, but the server gives its model no usable name."
+            return UserError(words, self.runner.where, "Look the job up at the provider. Resume looks at it again.")
+        return None
+
+    async def served(self, model: str) -> None:
+        """Waits until a new model is there for questions, where the server can be asked about that."""
+        models, until, told = self.runner.client.models, time.monotonic() + _NEW_SECONDS, False
+        try:
+            await self.runner.once(lambda: models.retrieve(self.runner.server.endpoint.model))
+            while time.monotonic() < until:
+                try:
+                    await self.runner.once(lambda: models.retrieve(model))
+                    return
+                except openai.NotFoundError:
+                    if not told:
+                        self.runner.said("The server does not answer as the new model yet. The run waits for it.")
+                    told = True
+                    await self.runner.pause(_POLL[1] / 3)
+        except (openai.OpenAIError, httpx2.HTTPError, TimeoutError, ValueError):
+            return  # it is found out when the model is asked
 
     async def _looked(self, name: str) -> FineTuningJob:
         async def look() -> FineTuningJob:
-            return _checked(await self._jobs.retrieve(name))
+            return self._checked(await self._jobs.retrieve(name))
 
         return await self.runner.patiently(look, away=_AWAY_SECONDS)
 
     async def _events(self, name: str) -> list[Any]:
-        """The job's events, the oldest first; none where the server lists none."""
+        """The job's events, the oldest first; none where the server gives none just now: they are news only."""
 
         async def listed() -> list[Any]:
             seen: list[Any] = []
-            try:
-                async for event in self._jobs.list_events(name, limit=100):
-                    seen.append(event)
-                    if len(seen) >= _EVENTS:
-                        break
-            except openai.NotFoundError:
-                return []
+            async for event in self._jobs.list_events(name, limit=100):
+                seen.append(event)
+                if len(seen) >= _EVENTS:
+                    break
             return seen[::-1]
 
-        return await self.runner.patiently(listed, away=_AWAY_SECONDS)
+        try:
+            return await self.runner.once(listed)
+        except (openai.OpenAIError, httpx2.HTTPError, TimeoutError, ValueError, AttributeError, TypeError):
+            return []
+
+    def _is_job(self, job: Any) -> bool:
+        """Whether what a server sent is a job that can be named."""
+        try:
+            return isinstance(job, FineTuningJob) and isinstance(job.status, str) and bool(self._name(job.id))
+        except ValueError:
+            return False
+
+    def _checked(self, job: Any) -> FineTuningJob:
+        if not self._is_job(job):
+            raise ValueError("no job")
+        found: FineTuningJob = job
+        return found
+
+    def _name(self, name: Any) -> str:
+        """A name that a server gave. Raises ValueError for one that is none, and for one that holds the key."""
+        if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
+            raise ValueError("no name")
+        if self.runner.word(name) != " ".join(name.split()):
+            raise ValueError("a name with the key")
+        return name
 
 
 class _Events:
-    """Tells a job's events, each once."""
+    """Tells a job's events, each once. told: messages that were told before a resume."""
 
     def __init__(
-        self, runner: Runner, metric: Callable[[str, int, float], None], progress: Callable[[int, int], None]
+        self,
+        runner: Runner,
+        metric: Callable[[str, int, float], None],
+        progress: Callable[[int, int], None],
+        told: int,
     ) -> None:
         self._runner, self._metric, self._progress = runner, metric, progress
         self._seen: set[str] = set()
-        self._told = 0
+        self._before, self._messages = told, 0
+        self._last = ""
+        self.told = told
 
-    def take(self, events: Sequence[Any]) -> None:
+    def take(self, events: Sequence[Any], ended: bool = False) -> None:
+        """ended: these are the last ones; the last message is then told, however many there were."""
         for event in events:
             if isinstance(event, FineTuningJobEvent) and isinstance(event.id, str) and event.id not in self._seen:
                 self._seen.add(event.id)
                 if isinstance(event.data, Mapping) and event.type == "metrics":
                     self._numbers(event.data)
-                elif self._told < _TOLD and event.message:
-                    self._told += 1
-                    self._runner.said(f"The server says: {self._runner.word(event.message)}")
+                elif isinstance(event.message, str) and event.message.strip():
+                    self._message(event.message)
+        if ended and self._last:
+            self._tell(self._last)
+
+    def _message(self, message: str) -> None:
+        self._messages += 1
+        if self._messages <= self._before:
+            return
+        self._last = message
+        if self.told < _TOLD:
+            self._tell(message)
+
+    def _tell(self, message: str) -> None:
+        self._runner.said(f"The server says: {self._runner.word(message)}")
+        self.told, self._last = self._messages, ""
 
     def _numbers(self, data: Mapping[str, Any]) -> None:
-        step, total = data.get("step"), data.get("total_steps")
-        if not isinstance(step, int) or isinstance(step, bool) or step < 0:
+        step, total = _count(data.get("step")), _count(data.get("total_steps"))
+        if step is None or step >= 2**31:
             return
         for theirs, ours in _METRICS.items():
             value = data.get(theirs)
-            if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST:
                 self._metric(ours, step, float(value))
-        if isinstance(total, int) and 0 < step < total:  # a stage that reaches its total counts as done
+        if total is not None and 0 < step < total < 2**31:  # a stage that reaches its total counts as done
             self._progress(step, total)
+
+
+def _status(job: FineTuningJob) -> str:
+    """The job's status in OpenAI's words."""
+    status = str(job.status).casefold()
+    return _STATUSES.get(status, status)
+
+
+def _spent(server: Server, tokens: int) -> Spent:
+    return Spent(trained_tokens=tokens, cost=server.endpoint.training_cost(tokens))
+
+
+def _count(number: Any) -> int | None:
+    """A whole number from 0 that a server gave; None where it is none."""
+    whole = isinstance(number, int) and not isinstance(number, bool)
+    return number if whole and 0 <= number <= _LARGEST else None
 
 
 def _line(example: Example) -> dict[str, Any]:
     """An example in the chat form, as the export of training data has it."""
     turns = [{"role": turn.role, "content": turn.content} for turn in example.messages]
     return {"messages": [*turns, {"role": "assistant", "content": example.answer}]}
-
-
-def _likely(examples: Sequence[Example]) -> int:
-    """Tokens of the examples, where nobody counts."""
-    return sum(requests.likely_tokens([*(turn.content for turn in one.messages), one.answer]) for one in examples)
-
-
-def _is_job(job: Any) -> bool:
-    """Whether what a server sent is a job that can be named."""
-    return isinstance(job, FineTuningJob) and all(isinstance(one, str) and one for one in (job.id, job.status))
-
-
-def _checked(job: Any) -> FineTuningJob:
-    if not _is_job(job):
-        raise ValueError("no job")
-    found: FineTuningJob = job
-    return found

@@ -111,7 +111,7 @@ def with_settings_of(round_: Round, config: Config) -> Config:
     settings = {name: getattr(round_.config, name) for name in IDENTITY}
     if round_.config.propagation.weighting == "earned":
         settings["cross_fit"] = config.cross_fit or round_.config.cross_fit
-    return config.model_copy(update=settings)
+    return config.model_copy(update=settings).fitting()
 
 
 def held(store: Store, round_id: int) -> frozenset[str]:

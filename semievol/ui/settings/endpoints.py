@@ -46,7 +46,8 @@ def _line(one: Endpoint) -> dict[str, str]:
     if one.key_variable:
         there = bool(os.environ.get(one.key_variable, "").strip())
         held = f"{one.key_variable}{'' if there else ' (not set)'}"
-    prices = [formats.DASH if price is None else f"{price:g}" for price in (one.input_price, one.output_price)]
+    pairs = [(one.input_price, one.tuned_input_price), (one.output_price, one.tuned_output_price)]
+    prices = [_price(price) + (f" (tuned {_price(tuned)})" if tuned is not None else "") for price, tuned in pairs]
     return {
         "Name": one.name,
         "Model": one.model,
@@ -55,8 +56,12 @@ def _line(one: Endpoint) -> dict[str, str]:
         "At once": "batches" if one.batch else str(one.concurrency),
         "Price for 1 M read": prices[0],
         "Price for 1 M written": prices[1],
-        **({"Price for 1 M fine-tuned on": f"{one.training_price:g}"} if one.training_price is not None else {}),
+        **({"Price for 1 M fine-tuned on": _price(one.training_price)} if one.training_price is not None else {}),
     }
+
+
+def _price(price: float | None) -> str:
+    return formats.DASH if price is None else f"{price:g}"
 
 
 def _add(store: Store) -> None:

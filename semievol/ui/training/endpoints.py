@@ -24,7 +24,8 @@ def needs(here: Place, config: Config, parent_id: int | None) -> None:
         config = planning.config_to_run(here.store, here.project, config, parent_id)
         round_ = planning.begun(here.store, here.project, config, parent_id)
         known = len(settings.endpoints(here.store)), sum(run.status == "done" for run in here.runs)
-        found = _expected(here.store, here.project.version_id, config, round_.id if round_ else None, known)
+        about = (config, round_.id if round_ else None, known, parent_id is not None)
+        found = _expected(here.store, here.project.version_id, *about)
     except UserError as error:
         parts.note(f"{error.what} {error.remedy}")
         return
@@ -57,7 +58,7 @@ def spent(run: Run) -> None:
 
 @st.cache_data(max_entries=20, ttl=60, show_spinner=False, hash_funcs=state.HASH)
 def _expected(
-    store: Store, version_id: int, config: Config, round_id: int | None, known: tuple[int, int]
+    store: Store, version_id: int, config: Config, round_id: int | None, known: tuple[int, int], later_round: bool
 ) -> list[money.Expected]:
     """known: numbers of endpoints and of finished runs, with which the answer changes."""
-    return money.expected(store, version_id, config, round_id)
+    return money.expected(store, version_id, config, round_id, later_round=later_round)

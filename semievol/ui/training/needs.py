@@ -18,7 +18,7 @@ def needs(here: Place, config: Config) -> None:
     if here.project.version_id is None:
         return
     if config.is_far:
-        parts.note("The model is at a server: a run takes as long as the server does, and little memory here.")
+        parts.note("The model is at a server: a run takes as long as the server does. A run of everything:")
         return
     try:
         needed = state.memory_needed(here.store, here.project.version_id, config)
