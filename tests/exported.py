@@ -7,9 +7,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from semievol.config import Policy, load
+from semievol.config import Policy
 from semievol.engines.training import checkpoints
 from semievol.export import export
+from semievol.presets import load
 from semievol.records import Candidate, Record, Response, Task
 from semievol.store.data import projects, versions
 from semievol.store.database import Store, open_store

@@ -14,12 +14,13 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from semievol.config import Config, overlaid
+from semievol.config import Config
 from semievol.engines import merging
 from semievol.engines.local import LocalEngine
 from semievol.engines.training import batches
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Ask, Plan
+from semievol.presets import overlaid
 from semievol.records import STAGES, Example, Message, Record, Split, Task
 from tests.fakes import MemoryJournal
 from tests.model_families import FAMILIES

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 from sqlalchemy import Boolean, Column, Double, Integer, Table, insert, select
 
-from semievol import config as settings
+from semievol import presets
 from semievol.records import SPLITS, STAGES
 from semievol.store import schema
 from semievol.store.archives import ownership
@@ -19,7 +19,7 @@ from semievol.store.database import Store
 
 _TASK = {"kind": "classification", "labels": ["a", "b"], "instruction": "", "tolerance": 1e-6}
 _CONFIGS = [
-    settings.load(name, assignments=[f"model={model}", f"seed={seed}"]).model_dump(mode="json")
+    presets.load(name, assignments=[f"model={model}", f"seed={seed}"]).model_dump(mode="json")
     for name, model, seed in (("studio", "starter", 0), ("paper", "/home/ada/models/tiny", 1), ("studio", "o/m", 2))
 ]
 _TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)

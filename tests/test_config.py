@@ -9,8 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 from semievol import config as module
-from semievol.config import PRESETS, Config, load, preset, validate
+from semievol.config import Config
 from semievol.errors import UserError
+from semievol.presets import PRESETS, load, preset, validate
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from semievol.config import overlaid
 from semievol.endpoints import Endpoint, address, is_endpoint, name_of, tuned_of, without_key
 from semievol.errors import UserError
+from semievol.presets import overlaid
 
 CANARY = "sk-canary-0123456789abcdef"
 

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from semievol.config import Policy, load
+from semievol.config import Policy
 from semievol.export import export
 from semievol.importing.build import build_records
 from semievol.importing.mapping import Mapping
 from semievol.importing.readers.read import read_table
+from semievol.presets import load
 from semievol.records import Task
 from semievol.store.data import projects, records, versions
 from semievol.store.database import open_store

@@ -14,7 +14,7 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from semievol.config import Policy, load
+from semievol.config import Policy
 from semievol.engines.training import checkpoints
 from semievol.errors import UserError
 from semievol.export import FORMS, export
@@ -25,6 +25,7 @@ from semievol.importing.readers.read import read_table
 from semievol.importing.suggestions import suggest_mapping
 from semievol.importing.table import Table
 from semievol.importing.task_kind import infer_task
+from semievol.presets import load
 from semievol.records import Candidate, Record, Split, Task
 from semievol.store.data import projects, versions
 from semievol.store.database import open_store

@@ -9,10 +9,11 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from semievol.config import Policy, load
+from semievol.config import Policy
 from semievol.errors import UserError
 from semievol.export import export
 from semievol.importing.readers.read import read_table
+from semievol.presets import load
 from semievol.records import Candidate, Record, Task
 from semievol.store.data import projects, versions
 from semievol.store.database import open_store

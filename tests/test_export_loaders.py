@@ -21,9 +21,10 @@ from openpyxl.utils.escape import unescape
 os.environ["HF_DATASETS_OFFLINE"] = "1"  # before `datasets` loads
 import datasets
 
-from semievol.config import Policy, load
+from semievol.config import Policy
 from semievol.export import export
 from semievol.export.tables import pairs
+from semievol.presets import load
 from semievol.records import Example, Message, Record, Task
 from semievol.store.data import projects, versions
 from semievol.store.database import open_store

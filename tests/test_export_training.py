@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from semievol.config import Config, Policy, load
+from semievol.config import Config, Policy
 from semievol.engines.chat import Chat
 from semievol.engines.local import LocalEngine
 from semievol.engines.models.tokenizer import STARTER_FOLDER, control_tokens
 from semievol.export import export, tables
 from semievol.jobs import worker
+from semievol.presets import load
 from semievol.records import Example, Message, Record, Task
 from semievol.store.data import projects, versions
 from semievol.store.database import Store, open_store

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from semievol import config as settings
+from semievol import presets
 from semievol.cli import study
 from semievol.cli.arguments import Outcome, Verb, cluster, identifier
 from semievol.errors import UserError
@@ -28,7 +29,7 @@ def add(verb: Verb) -> None:
     """The options of these verbs."""
     option = verb("run", _run, "propagate, select, fine-tune, evaluate")
     option("project", nargs="?", metavar="PROJECT")
-    option("--preset", choices=settings.PRESETS, help="named settings to start from (default: studio)")
+    option("--preset", choices=presets.PRESETS, help="named settings to start from (default: studio)")
     option("--config", type=Path, metavar="F.yaml", help="YAML file with settings that differ from it")
     option("--set", action="append", default=[], metavar="key=value", dest="assignments", help="change one setting")
     cluster(option)
@@ -85,7 +86,7 @@ def _resumed(store: Store, chosen: argparse.Namespace) -> runs.Run:
             "--resume",
             "Give the run's number alone, or with --set budget=…",
         )
-    budget = settings.load("studio", None, chosen.assignments).budget if chosen.assignments else None
+    budget = presets.load("studio", None, chosen.assignments).budget if chosen.assignments else None
     return launch.resume(store, chosen.resume, budget)
 
 
@@ -117,9 +118,9 @@ def _in_round(store: Store, chosen: argparse.Namespace) -> settings.Config:
     """The round's own settings, overlaid by the options. Raises UserError where they would make another round."""
     round_ = rounds.get_round(store, chosen.round)
     if chosen.preset is None and chosen.config is None:
-        config = settings.overlaid(round_.config.model_dump(mode="json"), chosen.assignments)
+        config = presets.overlaid(round_.config.model_dump(mode="json"), chosen.assignments)
     else:
-        config = settings.load(chosen.preset or "studio", chosen.config, chosen.assignments)
+        config = presets.load(chosen.preset or "studio", chosen.config, chosen.assignments)
     for name in rounds.IDENTITY:
         if getattr(config, name) != getattr(round_.config, name):
             what = f"Round {round_.id} was propagated with another value of this setting."

@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from semievol import config as settings
-from semievol import wording
+from semievol import presets, wording
 from semievol.cli.arguments import Outcome, Verb, cluster
 from semievol.jobs import launch, studying
 from semievol.store.data import projects
@@ -29,7 +28,7 @@ def add(verb: Verb) -> None:
         f"another place in the settings). Groups of arms: {', '.join(arms.GROUPS)}",
     )
     option("--seeds", type=int, default=studying.SEEDS, metavar="N", help="how often the splits are drawn anew")
-    option("--preset", choices=settings.PRESETS, help="named settings to start from (default: those of the project)")
+    option("--preset", choices=presets.PRESETS, help="named settings to start from (default: those of the project)")
     option("--config", type=Path, metavar="F.yaml", help="YAML file with settings that differ from it")
     option("--set", action="append", default=[], metavar="key=value", dest="assignments", help="change one setting")
     cluster(option)

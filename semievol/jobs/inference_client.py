@@ -22,7 +22,7 @@ from typing import Any
 
 import psutil
 
-from semievol import config as settings
+from semievol import presets
 from semievol.config import VOTERS, Config
 from semievol.engines.models import footprint, tokenizer
 from semievol.errors import UserError
@@ -140,7 +140,7 @@ def _adapters(store: Store, round_id: int, models: Sequence[str]) -> list[tuple[
 
 def try_model(store: Store, model: str, question: str) -> str:
     """A model's free answer to a question that belongs to no project, as long as the settings' default allows."""
-    config = settings.load("studio", assignments=[f"model={json.dumps(model)}"])
+    config = presets.load("studio", assignments=[f"model={json.dumps(model)}"])
     request = _question(config, Task("text"), Record("tried", question), (), [("base", "base")])
     return str(_request(store, config, request)[0]["text"])
 

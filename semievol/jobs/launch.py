@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import yaml
 
-from semievol import config as settings
+from semievol import presets
 from semievol.config import Config
 from semievol.engines.cluster import joining
 from semievol.engines.models import suitability
@@ -94,8 +94,8 @@ def project_config(
 ) -> Config:
     """The project's own settings, or those of a preset or file if one is given, overlaid by the assignments."""
     if preset is None and file is None and project.settings:
-        return settings.overlaid(project.settings, assignments)
-    return settings.load(preset or "studio", file, assignments)
+        return presets.overlaid(project.settings, assignments)
+    return presets.load(preset or "studio", file, assignments)
 
 
 def resume(store: Store, run_id: int, budget: float | None = None) -> runs.Run:
@@ -234,5 +234,5 @@ def differences(config: Config) -> list[tuple[str, str]]:
         elif value != default or path in ("model", "propagation.embedder"):
             flat.append((path, yaml.safe_dump(value, default_flow_style=True, width=10**6).splitlines()[0]))
 
-    walk("", config.model_dump(mode="json"), settings.preset(config.preset))
+    walk("", config.model_dump(mode="json"), presets.preset(config.preset))
     return flat

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from semievol import config as settings
+from semievol import presets
 from semievol.endpoints import is_endpoint, name_of
 from semievol.engines.models import footprint, hardware, packaged, suitability, tokenizer
 from semievol.engines.models.files import licence, read_json
@@ -200,12 +201,12 @@ def _of_folder(plain: Known, folder: Path | None) -> Known:
     )
     if plain.kind == "embedder":
         return found
-    note = plain.note or " ".join(suitability.remarks(folder, settings.load("studio")))
+    note = plain.note or " ".join(suitability.remarks(folder, presets.load("studio")))
     return replace(found, memory=_memory(shape), seconds=_seconds(shape), note=note)
 
 
 def _memory(shape: footprint.Shape) -> float:
-    config = settings.load("studio")
+    config = presets.load("studio")
     device = hardware.device()
     bf16 = config.precision != "fp32" and (bool(device.gpu) or footprint.processor_has_bf16())
     largest = token_counts.assumed(config, TOKENS).largest
@@ -213,6 +214,6 @@ def _memory(shape: footprint.Shape) -> float:
 
 
 def _seconds(shape: footprint.Shape) -> float:
-    config = settings.load("studio")
+    config = presets.load("studio")
     work = duration.operations(shape, config, duration.Amount(_LABELED, _POOL, 0), token_counts.assumed(config, TOKENS))
     return sum(work.values()) * duration.by_processor(config)

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from semievol import config as settings
+from semievol import presets
 from semievol.config import Config
 from semievol.errors import UserError
 from semievol.evidence.reviews import drawing_order
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Makes the archive; 0 when it went well, 2 when something has to be done first."""
     parser = argparse.ArgumentParser(prog="python -m semievol.jobs.sample_archive", description=__doc__)
     parser.add_argument("--out", type=Path, default=intake.SAMPLE_ARCHIVE)
-    parser.add_argument("--preset", choices=settings.PRESETS, default="studio")
+    parser.add_argument("--preset", choices=presets.PRESETS, default="studio")
     parser.add_argument(
         "--set",
         action="append",
@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     chosen = parser.parse_args(arguments)
     try:
-        config = settings.load(chosen.preset, None, [*SHIPPED, *chosen.assignments])
+        config = presets.load(chosen.preset, None, [*SHIPPED, *chosen.assignments])
         with tempfile.TemporaryDirectory(prefix="semievol-sample-", ignore_cleanup_errors=True) as home:
             size = make(open_store(Path(home)), config, chosen.out)
     except UserError as error:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from semievol.config import STUDIO_COLLABORATORS, STUDIO_READERS, VOTERS, Collaborator, Config
+from semievol.config import VOTERS, Collaborator, Config
 from semievol.errors import UserError
 from semievol.method import earned_weights
 from semievol.method.voters import obstacle
+from semievol.presets import STUDIO_COLLABORATORS, STUDIO_READERS
 from semievol.records import Record, Task
 
 

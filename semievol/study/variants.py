@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from semievol import config as settings
+from semievol import presets
 from semievol.config import VOTERS, Collaborator, Config, Policy, Rule
 
 
@@ -70,7 +70,7 @@ def self_training(config: Config) -> Config:
 def authors_rule(config: Config) -> Config:
     """The selection rule of the authors' code: every unanimous candidate, and of the disputed ones the most confident
     30 % by mean NLL."""
-    rule = settings.preset("authors_code")["policy"]
+    rule = presets.preset("authors_code")["policy"]
     return config.model_copy(update={"policy": Policy.model_validate(rule)})
 
 

@@ -36,7 +36,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from semievol import config as settings
+from semievol import presets
 from semievol.config import Config
 from semievol.engines.local import LocalEngine
 from semievol.importing.readers.read import read_table
@@ -333,7 +333,7 @@ def main() -> None:
     parser.add_argument("--data", choices=("sample", "fpb", "arc"), default="sample")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--preset", choices=settings.PRESETS, default="studio")
+    parser.add_argument("--preset", choices=presets.PRESETS, default="studio")
     parser.add_argument("--set", action="append", default=[], dest="assignments")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="seeds at a time, one thread each")
     parser.add_argument("--also", nargs="+", choices=OPTIONAL, default=[], help="more arms, which cost time")
@@ -342,7 +342,7 @@ def main() -> None:
     parser.add_argument("--rows", type=Path, help="file that keeps finished arms: .jsonl, .jsonl.gz")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
-    config: Config = settings.load(chosen.preset, None, [*chosen.assignments, "threads=1"])
+    config: Config = presets.load(chosen.preset, None, [*chosen.assignments, "threads=1"])
     seeds = range(chosen.first_seed, chosen.first_seed + chosen.seeds)
     rows: list[Row] = []
     splits: tuple[Split, ...] = ("labeled", "unlabeled", "test")

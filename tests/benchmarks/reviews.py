@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from semievol import config
+from semievol import presets
 from semievol.config import Policy
 from semievol.evidence import precision, reviews
 from semievol.selection.policy import Cut
@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data"
 NAMES = {"sample": "City service line", "fpb": "fpb"}
 REVIEWS = 40
-POLICY: Policy = config.load("studio").policy
+POLICY: Policy = presets.load("studio").policy
 
 
 def command(home: Path, *arguments: str) -> dict[str, Any]:

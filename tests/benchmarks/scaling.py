@@ -41,7 +41,7 @@ os.environ.update(for_models())  # before torch loads, as in the worker
 import numpy as np
 import torch
 
-from semievol import config as settings
+from semievol import presets
 from semievol.config import Collaborator, Tuning
 from semievol.engines import retrieval
 from semievol.engines.local import LocalEngine
@@ -308,7 +308,7 @@ def start(threads: int) -> dict[str, float]:
     """Seconds from starting a worker to its first metric (warm-up), and, killed and resumed, to its next answers."""
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(Path(folder))
-        config = settings.load("studio", None, [f"threads={threads}"])
+        config = presets.load("studio", None, [f"threads={threads}"])
         project = intake.open_sample(store)
         began = time.perf_counter()
         run = launch.start(store, project, config)

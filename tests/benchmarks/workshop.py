@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
-from semievol import config as settings
+from semievol import presets
 from semievol.config import Tuning
 from semievol.engines.local import LocalEngine
 from semievol.engines.models.resolve import STARTER_FOLDER
@@ -55,7 +55,7 @@ def model_folder(name: str, folder: Path) -> str:
 def plan_of(data: str, preset: str, records: int, model: str, precision: str, threads: int) -> Plan:
     """The preset's plan over the first `records` unlabeled records of the published data, with k = 3."""
     task, everything, _ = load(data)
-    config = settings.load(preset, None, [f"model={model}", f"precision={precision}", f"threads={threads}"])
+    config = presets.load(preset, None, [f"model={model}", f"precision={precision}", f"threads={threads}"])
     pool = [replace(r, answer=None) for r in everything if r.split == "unlabeled"][:records]
     return Plan(task=task, config=config, labeled=[r for r in everything if r.split == "labeled"], unlabeled=pool)
 

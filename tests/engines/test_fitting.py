@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from semievol.config import Tuning, load
+from semievol.config import Tuning
 from semievol.engines.adapters import WEIGHTS
 from semievol.engines.local import LocalEngine
 from semievol.engines.models import hardware
@@ -18,6 +18,7 @@ from semievol.engines.models.files import FULL_WEIGHTS
 from semievol.engines.models.footprint import Fit, Shape, fit, peak, room, training
 from semievol.engines.training import fitting, loop
 from semievol.errors import UserError
+from semievol.presets import load
 from tests.engines import conftest
 from tests.engines.conftest import train
 

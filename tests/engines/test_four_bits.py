@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from semievol.config import Lora, Tuning, overlaid
+from semievol.config import Lora, Tuning
 from semievol.engines.adapters import AdaptedModel, method_of
 from semievol.engines.local import LocalEngine
 from semievol.engines.models import footprint, suitability
@@ -20,6 +20,7 @@ from semievol.engines.models.tokenizer import folder_of
 from semievol.engines.training.fused import fused
 from semievol.errors import UserError
 from semievol.method.protocols import Ask, TrainingSetup
+from semievol.presets import overlaid
 from semievol.records import Example, Message
 
 CPU = torch.device("cpu")

@@ -13,12 +13,12 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-from semievol.config import load
 from semievol.engines.local import LocalEngine
 from semievol.engines.models import suitability
 from semievol.engines.models.architectures import CAUSAL
 from semievol.engines.models.files import FULL_WEIGHTS
 from semievol.errors import UserError
+from semievol.presets import load
 from tests.engines.conftest import ask
 from tests.tiny_model import make_experts, make_gpt2
 

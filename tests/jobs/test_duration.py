@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from semievol.config import load
 from semievol.engines.models.footprint import Shape
 from semievol.engines.models.resolve import STARTER_FOLDER
 from semievol.jobs import duration
 from semievol.jobs.duration import Amount, operations
 from semievol.jobs.token_counts import assumed
+from semievol.presets import load
 from semievol.store.database import open_store
 from tests.ui import made
 

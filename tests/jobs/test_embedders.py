@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from semievol.config import load
 from semievol.jobs import embedders
+from semievol.presets import load
 from semievol.records import Task
 from semievol.store.data import projects
 from semievol.store.database import open_store

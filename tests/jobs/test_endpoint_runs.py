@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from semievol.config import Config, overlaid
+from semievol.config import Config
 from semievol.endpoints import Endpoint
 from semievol.engines.local import LocalEngine
 from semievol.errors import UserError
@@ -23,6 +23,7 @@ from semievol.jobs import launch, models, money, planning, remote_models, studyi
 from semievol.jobs.summary import summary
 from semievol.method.protocols import Ask
 from semievol.method.spending import read
+from semievol.presets import overlaid
 from semievol.records import Record, Split, Task
 from semievol.store import settings
 from semievol.store.data import projects, records, versions

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from semievol.config import load
 from semievol.engines.models.footprint import Shape, peak
 from semievol.engines.models.resolve import STARTER_FOLDER
 from semievol.errors import UserError
 from semievol.jobs import estimate
+from semievol.presets import load
 from semievol.records import Record, Task
 from semievol.store.data import projects, versions
 from semievol.store.database import Store, open_store

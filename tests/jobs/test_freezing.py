@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from semievol.config import Policy, Rule, load
+from semievol.config import Policy, Rule
 from semievol.errors import UserError
 from semievol.evidence.reviews import drawing_order
 from semievol.jobs import planning
 from semievol.method.evolve import evolve
+from semievol.presets import load
 from semievol.records import Candidate, Record, Task
 from semievol.store.data import projects, versions
 from semievol.store.database import Store, open_store

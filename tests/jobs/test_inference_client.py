@@ -17,9 +17,9 @@ from typing import Any
 import psutil
 import pytest
 
-from semievol.config import load
 from semievol.errors import UserError
 from semievol.jobs import inference_client, launch
+from semievol.presets import load
 from semievol.records import Demonstration, Record, Task
 from semievol.store.data import projects, versions
 from semievol.store.database import Store, open_store

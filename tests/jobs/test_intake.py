@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from semievol.config import load
 from semievol.errors import UserError
 from semievol.export import archive
 from semievol.jobs import intake
+from semievol.presets import load
 from semievol.records import Split
 from semievol.store.data import projects, records, versions
 from semievol.store.database import Store, open_store

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from semievol.config import Config, load
+from semievol.config import Config
 from semievol.errors import UserError
 from semievol.jobs import inference_client, inference_server, one_record
+from semievol.presets import load
 from semievol.store.data import projects, records
 from semievol.store.database import Store, open_store
 from semievol.store.results import results

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from semievol.config import STUDIO_READERS, Config, load
+from semievol.config import Config
 from semievol.errors import UserError
 from semievol.export import archive, restoring
 from semievol.jobs import launch
 from semievol.jobs.planning import make_plan
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Plan
+from semievol.presets import STUDIO_READERS, load
 from semievol.records import Record, Split, Task
 from semievol.selection.policy import Cut
 from semievol.store.data import projects, versions

@@ -6,8 +6,9 @@ import os
 
 import pytest
 
-from semievol.config import Config, Policy, load
+from semievol.config import Config, Policy
 from semievol.jobs import resuming
+from semievol.presets import load
 from semievol.records import STAGES
 from semievol.store.data.projects import Project
 from semievol.store.database import Store, open_store

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from semievol.config import load
 from semievol.errors import UserError
 from semievol.jobs import launch, studying
 from semievol.method.protocols import Stopped
+from semievol.presets import load
 from semievol.store.archives import export_rows
 from semievol.store.data import projects, versions
 from semievol.store.database import Store, open_store

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from semievol.config import Policy, load
+from semievol.config import Policy
 from semievol.jobs.summary import summary
+from semievol.presets import load
 from semievol.records import Candidate, Record, Task
 from semievol.selection.summary import Selection
 from semievol.store.data import projects, versions

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from semievol.config import Config, load
+from semievol.config import Config
 from semievol.engines.models.resolve import STARTER_FOLDER
 from semievol.jobs import token_counts
+from semievol.presets import load
 from semievol.records import Record, Split, Task
 from semievol.store.data import projects, records, versions
 from semievol.store.database import Store, open_store

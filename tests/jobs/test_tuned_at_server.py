@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from semievol.config import Config, Tuning, overlaid, validate
+from semievol.config import Config, Tuning
 from semievol.engines.endpoints import errands, tuning
 from semievol.engines.local import LocalEngine
 from semievol.errors import UserError
@@ -20,6 +20,7 @@ from semievol.jobs import inference_client, launch, money, one_record, planning,
 from semievol.jobs.summary import summary
 from semievol.method.protocols import Ask, TrainingSetup
 from semievol.method.spending import read
+from semievol.presets import overlaid, validate
 from semievol.records import Example, Message, Task
 from semievol.store import settings
 from semievol.store.data import projects, records, versions

@@ -15,11 +15,12 @@ from typing import Any
 import psutil
 import pytest
 
-from semievol.config import Collaborator, Config, load
+from semievol.config import Collaborator, Config
 from semievol.errors import UserError
 from semievol.jobs import launch, worker
 from semievol.jobs.summary import summary
 from semievol.method.comparison import ROWS
+from semievol.presets import load
 from semievol.records import Record, Split, Task
 from semievol.store.connecting import PATIENCE_SECONDS
 from semievol.store.data import projects, versions

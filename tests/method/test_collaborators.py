@@ -9,19 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semievol.config import (
-    PRESETS,
-    STUDIO_COLLABORATORS,
-    STUDIO_READERS,
-    VOTERS,
-    Collaborator,
-    Propagation,
-    load,
-    overlaid,
-)
+from semievol.config import VOTERS, Collaborator, Propagation
 from semievol.errors import UserError
 from semievol.method import collaborators
 from semievol.method.collaborators import Around
+from semievol.presets import PRESETS, STUDIO_COLLABORATORS, STUDIO_READERS, load, overlaid
 
 AROUND = Around("starter", k=3, instructed=True)
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=60).filter(str.strip)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from semievol.config import load
 from semievol.method import comparison, metrics
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Plan
+from semievol.presets import load
 from semievol.records import Record, Task
 from semievol.task.answers import same
 from tests.fakes import FakeEngine, MemoryJournal

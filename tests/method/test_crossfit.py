@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from semievol.config import Collaborator, Policy, load
+from semievol.config import Collaborator, Policy
 from semievol.errors import UserError
 from semievol.importing.splits import cut_folds
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Plan, Stopped
+from semievol.presets import load
 from semievol.records import Record
 from semievol.selection.policy import Cut
 from tests.fakes import FakeEngine, MemoryJournal

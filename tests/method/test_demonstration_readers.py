@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from semievol.config import load
 from semievol.method import demonstration_readers
+from semievol.presets import load
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from semievol.config import Collaborator, Config, load
+from semievol.config import Collaborator, Config
 from semievol.method import earned_weights, weights
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Ask, Plan, Reply, Stopped
+from semievol.presets import load
 from semievol.records import Record, Task
 from tests.fakes import FakeEngine, MemoryJournal
 from tests.method.test_evolve import TASK, outcome, records

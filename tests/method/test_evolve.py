@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from semievol.config import Collaborator, Config, load
+from semievol.config import Collaborator, Config
 from semievol.errors import UserError
 from semievol.method import given
 from semievol.method.comparison import ROWS
@@ -17,6 +17,7 @@ from semievol.method.conversations import CHUNK, FIRST_CHUNK, chunks
 from semievol.method.evolve import evolve
 from semievol.method.local_models import other_models
 from semievol.method.protocols import Plan, Stopped, TokenCleaning
+from semievol.presets import load
 from semievol.records import Action, Decision, Demonstration, Record, Response, Split, Task
 from tests.fakes import FakeEngine, MemoryJournal
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from semievol.config import load
 from semievol.method import label_errors
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Ask, Plan, Reply
+from semievol.presets import load
 from semievol.records import Record, Response, Task
 from tests.fakes import FakeEngine, MemoryJournal
 from tests.method.test_evolve import TASK, records

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn.dummy import DummyClassifier
 
-from semievol.config import load
 from semievol.engines import retrieval, voting
 from semievol.method import preflight
+from semievol.presets import load
 from semievol.records import Record, Task
 from tests.fakes import FakeEngine
 

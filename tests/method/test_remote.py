@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from semievol.config import Config, overlaid
+from semievol.config import Config
 from semievol.method.evolve import evolve
 from semievol.method.local_models import SKIPPED, base_is_used, warm_up_is_used
 from semievol.method.protocols import Ask, OutOfBudget, Plan, Reply, Stopped
 from semievol.method.spending import Purse, Spent, read, stored
+from semievol.presets import overlaid
 from semievol.records import Record, Task
 from tests.fakes import FakeEngine, MemoryJournal
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from semievol.config import Config, load
+from semievol.config import Config
 from semievol.evidence import precision
 from semievol.method.small_budget import Advice, advice
+from semievol.presets import load
 from semievol.records import Record, Task
 
 LABELS = ("roads", "water", "waste")

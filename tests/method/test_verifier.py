@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from semievol.config import Collaborator, Config, load
+from semievol.config import Collaborator, Config
 from semievol.engines.verification import probability_right
 from semievol.method import metrics, verifier
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Ask, Plan, Reply
+from semievol.presets import load
 from semievol.records import Record, Response
 from tests.fakes import FakeEngine, MemoryJournal
 from tests.method.test_evolve import TASK, records

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from semievol.config import Collaborator, load
+from semievol.config import Collaborator
 from semievol.method import voters, weights
 from semievol.method.protocols import Plan
+from semievol.presets import load
 from semievol.records import Record, Response, Task
 from tests.fakes import FakeEngine, MemoryJournal
 

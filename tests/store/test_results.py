@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from semievol.config import MEASURES, load
+from semievol.config import MEASURES
 from semievol.errors import UserError
+from semievol.presets import load
 from semievol.records import Candidate, Record, Response, Task
 from semievol.store.data import projects, records, versions
 from semievol.store.database import Store

@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from semievol.config import load
 from semievol.errors import UserError
+from semievol.presets import load
 from semievol.store.data import projects, versions
 from semievol.store.runs import rounds
 from tests.store.world import TASK, World, records

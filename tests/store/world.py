@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from semievol.config import Config, Policy, load
+from semievol.config import Config, Policy
+from semievol.presets import load
 from semievol.records import Candidate, Origin, Record, Response, Task
 from semievol.selection.summary import Selection
 from semievol.store.data import projects, versions

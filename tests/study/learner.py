@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from semievol.config import Config, load
+from semievol.config import Config
 from semievol.method.protocols import Ask, Reply, TrainingSetup
+from semievol.presets import load
 from semievol.records import Example, Record, Task
 from semievol.study.redraw import Material
 from tests.fakes import FakeEngine

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semievol.config import load
+from semievol.presets import load
 from semievol.records import Demonstration, Message, Record, Task
 from semievol.task.prompts import (
     CONTROL,

@@ -14,10 +14,10 @@ from functools import cache
 from pathlib import Path
 from typing import cast
 
-from semievol.config import STUDIO_READERS
 from semievol.jobs.planning import make_plan, open_round
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Ask, Reply, TrainingSetup
+from semievol.presets import STUDIO_READERS
 from semievol.records import Example, Record, Split, Task
 from semievol.store.data import projects, records, versions
 from semievol.store.data.projects import Project

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from semievol.config import STUDIO_READERS, Collaborator, Config
+from semievol.config import Collaborator, Config
 from semievol.jobs import inference_client, inference_server
+from semievol.presets import STUDIO_READERS
 from semievol.records import Task
 from semievol.store.data import projects, versions
 from semievol.store.data.projects import Project

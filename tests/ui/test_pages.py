@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
-from semievol.config import load
 from semievol.errors import UserError
+from semievol.presets import load
 from semievol.records import Candidate, Record, Task
 from semievol.store import schema
 from semievol.store.data import projects, records, versions

@@ -10,10 +10,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from semievol.cli import main
-from semievol.config import load
 from semievol.export import report, round_with
 from semievol.jobs import planning
 from semievol.method import ledger
+from semievol.presets import load
 from semievol.records import Record
 from semievol.store.data import projects, records, versions
 from semievol.store.data.projects import Project

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from semievol.config import load
 from semievol.endpoints import Endpoint
 from semievol.installed import MODEL_VARIABLE
+from semievol.presets import load
 from semievol.store import settings
 from semievol.store.data import projects
 from semievol.store.database import Store

@@ -8,8 +8,8 @@ from dataclasses import asdict
 
 from streamlit.testing.v1 import AppTest
 
-from semievol.config import load
 from semievol.jobs import studying
+from semievol.presets import load
 from semievol.records import Task
 from semievol.store.data import projects, versions
 from semievol.store.database import Store

@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from semievol import config as settings
+from semievol import presets
 from semievol.config import Policy
 from semievol.errors import UserError
 from semievol.records import ACTIONS, SPLITS, STAGES, STEPS, turns_of
@@ -48,12 +48,12 @@ _AT_ONCE = 5_000
 _LARGEST = 2**63 - 1
 _DAMAGED = "Export the project again from its own workspace."
 _CHECKED: dict[tuple[str, str], Callable[[Any], Any]] = {
-    ("projects", "settings"): settings.overlaid,
+    ("projects", "settings"): presets.overlaid,
     ("projects", "task"): as_task,
     ("versions", "task"): as_task,
     ("records", "earlier"): turns_of,
-    ("rounds", "config"): settings.validate,
-    ("runs", "config"): settings.validate,
+    ("rounds", "config"): presets.validate,
+    ("runs", "config"): presets.validate,
     ("reviews", "policy"): Policy.model_validate,
     ("selections", "policy"): Policy.model_validate,
 }
@@ -275,7 +275,7 @@ def _renumber(connection: Connection, first: Mapping[str, int]) -> None:
     known: set[str] = set()
     mine = select(c.id, c.version_id, c.parent_id, c.warm_up_adapter, c.config, c.fold_adapters)
     for row in connection.execute(mine.where(c.project_id == project_id).order_by(c.id)).all():
-        own = settings.validate(row.config)
+        own = presets.validate(row.config)
         taken_from = row.warm_up_adapter if row.parent_id is not None else None
         identity = rounds.identity_of(row.version_id, row.parent_id, taken_from, own)
         if identity in known:  # two models with folders of one name: only the earlier round is found again

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, case, false, func, select, true, update
 
-from semievol import config as settings
+from semievol import presets
 from semievol.config import Config
 from semievol.errors import UserError
 from semievol.store import schema
@@ -242,4 +242,4 @@ def _load(store: Store, where: ColumnElement[bool]) -> list[Round]:
     parent = case((c.parent_id.is_not(None), place(c.parent_id)))
     query = select(*columns, place(c.id).label("place"), parent.label("parent_place"))
     rows = store.rows(query.where(where).order_by(c.id))
-    return [Round(**{**row._asdict(), "config": settings.validate(row.config)}) for row in rows]
+    return [Round(**{**row._asdict(), "config": presets.validate(row.config)}) for row in rows]

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
-from semievol import config as settings
+from semievol import presets
 from semievol.config import Config
 from semievol.errors import UserError
 from semievol.records import STAGES
@@ -178,7 +178,7 @@ def resume(store: Store, run_id: int, budget: float | None = None) -> Run:
             )
         change(connection, run_id, status="queued", position=_end_of_queue(connection), error=None, ended=None)
         if budget is not None:
-            allowed = settings.validate(run.config.model_dump(mode="json") | {"budget": budget})
+            allowed = presets.validate(run.config.model_dump(mode="json") | {"budget": budget})
             change(connection, run_id, config=allowed.model_dump(mode="json"))
         if run.study is None:
             open_stages(connection, run_id, run.first, run.until)
@@ -263,4 +263,4 @@ def _cross_fits(connection: Connection, round_id: int, config: Config) -> bool:
 
 
 def _as_run(row: Any) -> Run:
-    return Run(**{**row._asdict(), "config": settings.validate(row.config), "round_id": row.round_id or 0})
+    return Run(**{**row._asdict(), "config": presets.validate(row.config), "round_id": row.round_id or 0})

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from semievol import charts
+from semievol import charts, presets
 from semievol import config as settings
 from semievol.importing.build import Imported
 from semievol.importing.checks import SHOWN, Finding
@@ -132,7 +132,7 @@ def preview(imported: Imported) -> None:
                 "Record", 1, len(records), key="preview_record", help="Number of the record in this import."
             )
             shown = records[int(place) - 1]
-            example(task, settings.load(), shown, shown.answer)
+            example(task, presets.load(), shown, shown.answer)
     with right, parts.card("labels"):
         labels(task, records.answers(), "import")
 

@@ -14,11 +14,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from semievol.config import Config, overlaid
+from semievol.config import Config
 from semievol.engines.models import hardware
 from semievol.errors import UserError
 from semievol.evidence.reviews import Review
 from semievol.jobs import duration, estimate, launch
+from semievol.presets import overlaid
 from semievol.records import Task
 from semievol.selection import summary
 from semievol.store.data import records

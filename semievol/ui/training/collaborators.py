@@ -15,21 +15,13 @@ from typing import Any
 
 import streamlit as st
 
-from semievol.config import (
-    LONGEST_NAME,
-    MOST_COLLABORATORS,
-    STUDIO_COLLABORATORS,
-    VOTERS,
-    Collaborator,
-    Config,
-    load,
-    overlaid,
-)
+from semievol.config import LONGEST_NAME, MOST_COLLABORATORS, VOTERS, Collaborator, Config
 from semievol.endpoints import is_endpoint
 from semievol.errors import UserError
 from semievol.jobs import duration, launch, models, planning, remote_models
 from semievol.method import collaborators, suited
 from semievol.method.collaborators import Around, Collaborators
+from semievol.presets import STUDIO_COLLABORATORS, load, overlaid
 from semievol.store.data import projects
 from semievol.store.database import Store
 from semievol.ui.shell import formats, notices, paint, parts, proposal, session, state

@@ -17,13 +17,14 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from semievol.config import PRESETS, Config, preset
+from semievol.config import Config
 from semievol.endpoints import name_of
 from semievol.errors import UserError
 from semievol.importing.splits import holds_out
 from semievol.installed import MODELS
 from semievol.method import collaborators
 from semievol.overlay import assign
+from semievol.presets import PRESETS, preset
 from semievol.store import settings
 from semievol.store.data import versions
 from semievol.store.data.projects import Project
