@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from semievol.engines.endpoints import errands, trial, tuning
+from semievol.engines.endpoints import errands, shop, trial, work
 from semievol.engines.endpoints.asking import Endpoints
 from semievol.engines.endpoints.server import Patience
 from semievol.errors import UserError
@@ -29,8 +29,8 @@ HELD_OUT = [Example("h", (Message("user", "Case h?"),), "A", "gold")]
 
 @pytest.fixture(autouse=True)
 def _looked_at_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuning, "_POLL", (0.001, 0.01))
-    monkeypatch.setattr(tuning, "_AWAY_SECONDS", 1.0)
+    monkeypatch.setattr(shop, "_POLL", (0.001, 0.01))
+    monkeypatch.setattr(shop, "_AWAY_SECONDS", 1.0)
     monkeypatch.setattr(errands, "_GLANCE_SECONDS", 0.001)
 
 
@@ -72,10 +72,10 @@ def tune(
 ) -> str:
     told = told or Told()
     engine = Endpoints([served.endpoint(key_variable="THE_KEY", **values)], {"THE_KEY": CANARY}, IMPATIENT)
-    work = (EXAMPLES if examples is None else examples, HELD_OUT, 3, 7, "")
+    what = (EXAMPLES if examples is None else examples, HELD_OUT, 3, 7, "")
     report = (told.metric, told.progress, stopping, told.said.append)
     try:
-        return engine.tune("endpoint:far", *work, place, purse or Purse(), *report, kept)
+        return engine.tune("endpoint:far", *what, place, purse or Purse(), *report, kept)
     finally:
         engine.close()
 
@@ -137,11 +137,11 @@ def test_a_job_is_found_by_its_file_where_its_name_never_arrived(
         jobs.lost = 1
     else:
         with monkeypatch.context() as patch:
-            patch.setattr(tuning._Shop, "ended", lambda *_: pytest.fail("killed"))
+            patch.setattr(shop.Shop, "ended", lambda *_: pytest.fail("killed"))
             with pytest.raises(pytest.fail.Exception):
                 tune(served, tmp_path)
-        note = json.loads((tmp_path / tuning.NOTE).read_text())
-        (tmp_path / tuning.NOTE).write_text(json.dumps(note | {"job": ""}))
+        note = json.loads((tmp_path / work.NOTE).read_text())
+        (tmp_path / work.NOTE).write_text(json.dumps(note | {"job": ""}))
     assert tune(served, tmp_path) == "endpoint:far/ft:starter-remote:12"
     assert len(jobs.jobs) == 1
 
@@ -221,7 +221,7 @@ def test_what_a_job_without_a_model_took_is_counted(served: Served, jobs: Jobs, 
 def test_other_words_for_the_end_of_a_job_are_understood(
     served: Served, jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str, model: str, words: str
 ) -> None:
-    monkeypatch.setattr(tuning, "_NAMELESS_SECONDS", 0.05)
+    monkeypatch.setattr(shop, "_NAMELESS_SECONDS", 0.05)
     jobs.open, looks = False, iter([False] * 8)
     with pytest.raises(Stopped):
         tune(served, tmp_path, stopping=lambda: next(looks, True))
@@ -290,7 +290,7 @@ def test_a_new_model_is_waited_for(served: Served, jobs: Jobs, tmp_path: Path, m
         looked.append(path)
         return 404 if "ft:" in path and len(looked) < 4 else 200
 
-    monkeypatch.setattr(tuning, "_POLL", (0.001, 0.003))
+    monkeypatch.setattr(shop, "_POLL", (0.001, 0.003))
     served.there, told = there, Told()
     tune(served, tmp_path, told)
     assert len(looked) == 4
@@ -356,7 +356,7 @@ def test_odd_replies_are_no_job_and_no_number(served: Served, jobs: Jobs, tmp_pa
 
 def test_the_note_holds_no_key_and_a_damaged_one_is_no_note(served: Served, jobs: Jobs, tmp_path: Path) -> None:
     tune(served, tmp_path)
-    note = tmp_path / tuning.NOTE
+    note = tmp_path / work.NOTE
     assert CANARY not in note.read_text()
     for damage in ("{", "[]", '{"fingerprint": 3, "more": 1}'):
         note.write_text(damage)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from semievol.config import Config, Tuning
-from semievol.engines.endpoints import errands, tuning
+from semievol.engines.endpoints import errands, shop
 from semievol.engines.local import LocalEngine
 from semievol.errors import UserError
 from semievol.export import export
@@ -103,7 +103,7 @@ def _here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THE_KEY", CANARY)
     monkeypatch.setattr(launch, "ensure_worker", lambda store: None)
     monkeypatch.setattr(worker, "_log_into", lambda path, secrets: None)
-    monkeypatch.setattr(tuning, "_POLL", (0.001, 0.01))
+    monkeypatch.setattr(shop, "_POLL", (0.001, 0.01))
     monkeypatch.setattr(errands, "_GLANCE_SECONDS", 0.001)
 
 
@@ -195,7 +195,7 @@ def test_a_killed_run_finds_its_job_and_pays_for_no_answer_twice(
 ) -> None:
     run = launch.start(store, project, config(), until="respond")
     with monkeypatch.context() as patch:
-        patch.setattr(tuning._Shop, "ended", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(shop.Shop, "ended", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             worker.carry_out(store, claims.claim(store, run.id, 1))
     claims.finish(store, run.id, runs.get_run(store, run.id).attempt, "interrupted")

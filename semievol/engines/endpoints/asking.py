@@ -14,6 +14,7 @@ from pathlib import Path
 from semievol.endpoints import Endpoint, address, name_of, tuned_of, unknown
 from semievol.engines.endpoints import batches, tuning
 from semievol.engines.endpoints.server import Patience, Server
+from semievol.engines.endpoints.work import Work
 from semievol.errors import UserError
 from semievol.method.protocols import Ask, Called, OutOfBudget, Stopped
 from semievol.method.spending import Purse, Spent
@@ -78,8 +79,8 @@ class Endpoints:
 
         async def tuned() -> tuning.Tuned | float:
             server = self.server(model)
-            work = tuning.Work(start or server.endpoint.model, examples, held_out, epochs, seed)
-            return await tuning.tuned(server, work, place, allow, metric, progress, stopping, said)
+            job = Work(start or server.endpoint.model, examples, held_out, epochs, seed)
+            return await tuning.tuned(server, job, place, allow, metric, progress, stopping, said)
 
         spent = Spent()
         try:
