@@ -13,7 +13,7 @@ import numpy as np
 from semievol.config import Voter
 from semievol.endpoints import is_endpoint, name_of
 from semievol.method.conversations import CHUNK
-from semievol.method.protocols import Ask, Called, OutOfBudget, Plan, Reply, Stopped, TrainingSetup
+from semievol.method.protocols import Ask, Called, Listener, OutOfBudget, Plan, Reply, Stopped, TrainingSetup
 from semievol.method.spending import Purse, Spent
 from semievol.records import Cost, Decision, Demonstration, Example, Record, Response
 from semievol.selection.decisions import standing_decision
@@ -162,20 +162,16 @@ class FakeEngine:
         examples: Sequence[Example],
         setup: TrainingSetup,
         purse: Purse,
-        metric: Callable[[str, int, float], None],
-        progress: Callable[[int, int], None],
-        stopping: Callable[[], bool],
-        said: Callable[[str], None],
-        kept: Callable[[], None],
+        listener: Listener,
         held_out: Sequence[Example] = (),
     ) -> str:
         """For a price of 10, as a model that is called after the number of its examples."""
         if not purse.set_aside(10.0):
             raise OutOfBudget(purse.out("fine-tuning"))
-        self.train(examples, setup, metric, progress, stopping, held_out)
+        self.train(examples, setup, listener.metric, listener.progress, listener.stopping, held_out)
         purse.settle(10.0, "far", Spent(trained_tokens=100, cost=10.0))
-        kept()
-        said("The fine-tuning is done.")
+        listener.kept()
+        listener.said("The fine-tuning is done.")
         return f"endpoint:far/tuned-{len(examples)}"
 
 

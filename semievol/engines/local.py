@@ -33,7 +33,7 @@ from semievol.engines.vectors import Embed, Vectors
 from semievol.errors import UserError
 from semievol.installed import MODEL_STATES
 from semievol.method.conversations import CHUNK
-from semievol.method.protocols import Ask, Called, Reply, TrainingSetup
+from semievol.method.protocols import Ask, Called, Listener, Reply, TrainingSetup
 from semievol.method.spending import Purse
 from semievol.records import Demonstration, Example, Record
 
@@ -276,11 +276,7 @@ class LocalEngine:
         examples: Sequence[Example],
         setup: TrainingSetup,
         purse: Purse,
-        metric: Callable[[str, int, float], None],
-        progress: Callable[[int, int], None],
-        stopping: Callable[[], bool],
-        said: Callable[[str], None],
-        kept: Callable[[], None],
+        listener: Listener,
         held_out: Sequence[Example] = (),
     ) -> str:
         """See the protocol and `endpoints.tuning`."""
@@ -294,8 +290,7 @@ class LocalEngine:
                 "model",
                 f"Set tune_from to base, or the model to endpoint:{name_of(setup.start)}.",
             )
-        place = setup.folder
-        return self._endpoints.tune(self._model, *work, place, purse, metric, progress, stopping, said, kept)
+        return self._endpoints.tune(self._model, *work, setup.folder, purse, listener)
 
     def _fingerprint(self, examples: Sequence[Example], setup: TrainingSetup) -> str:
         """SHA-256 over everything that the adapter depends on; checkpoints with another one are never continued."""

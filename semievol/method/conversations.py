@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from semievol.config import Collaborator, Config
 from semievol.endpoints import is_endpoint
 from semievol.errors import UserError
-from semievol.method.protocols import Ask, Engine, Journal, Plan, Reply, Stopped, TokenCleaning, TrainingSetup
+from semievol.method.protocols import Ask, Engine, Journal, Listener, Plan, Reply, Stopped, TokenCleaning, TrainingSetup
 from semievol.method.spending import Purse
 from semievol.records import Cost, Demonstration, Example, Origin, Record, Response
 from semievol.selection.summary import Selection
@@ -304,7 +304,8 @@ def train(plan: Plan, engine: Engine, journal: Journal, stage: str, examples: li
     def kept() -> None:
         journal.save_responses(stage, [], spent=purse.spent)
 
-    found = engine.have_tuned(examples, setup, purse, metric, progress, journal.stopping, said, kept, held_out)
+    listener = Listener(metric, progress, journal.stopping, said, kept)
+    found = engine.have_tuned(examples, setup, purse, listener, held_out)
     journal.progress(stage, 1, 1)
     return found
 

@@ -113,6 +113,19 @@ class TrainingSetup:
     cleaning: TokenCleaning | None = None
 
 
+@dataclass(frozen=True)
+class Listener:
+    """Who follows a fine-tuning at a server. metric, progress: are told the numbers that the server gives. stopping:
+    whether somebody asks to stop. said: is told in sentences how it goes. kept: is called once the purse has what it
+    took, to save that."""
+
+    metric: Callable[[str, int, float], None]
+    progress: Callable[[int, int], None]
+    stopping: Callable[[], bool]
+    said: Callable[[str], None]
+    kept: Callable[[], None]
+
+
 class Engine(Protocol):
     """Embeds texts, answers questions, trains. `LocalEngine` does it with torch, the tests' fake in a few lines."""
 
@@ -202,20 +215,15 @@ class Engine(Protocol):
         examples: Sequence[Example],
         setup: TrainingSetup,
         purse: Purse,
-        metric: Callable[[str, int, float], None],
-        progress: Callable[[int, int], None],
-        stopping: Callable[[], bool],
-        said: Callable[[str], None],
-        kept: Callable[[], None],
+        listener: Listener,
         held_out: Sequence[Example] = (),
     ) -> str:
         """Has the server of the base model fine-tune, where the base is an endpoint; returns the model's address.
 
         Of the settings the server gets the epochs, in whole ones, and the seed. setup.folder: for a note, by which a
         stopped or killed run finds what it has begun. setup.start: address of the model to start from. purse: is told
-        what it takes; then `kept` is called, to save that. said: is told in sentences what goes on there. Otherwise as
-        `train`. When `stopping()` is true, the fine-tuning goes on at the server, and `Stopped` is raised;
-        `OutOfBudget` where the purse does not allow it.
+        what it takes. held_out: as in `train`. When somebody asks to stop, the fine-tuning goes on at the server, and
+        `Stopped` is raised; `OutOfBudget` where the purse does not allow it.
         """
 
 

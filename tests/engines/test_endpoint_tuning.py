@@ -13,7 +13,7 @@ from semievol.engines.endpoints import errands, shop, trial, work
 from semievol.engines.endpoints.asking import Endpoints
 from semievol.engines.endpoints.server import Patience
 from semievol.errors import UserError
-from semievol.method.protocols import OutOfBudget, Stopped
+from semievol.method.protocols import Listener, OutOfBudget, Stopped
 from semievol.method.spending import Purse, Spent
 from semievol.records import Example, Message
 from tests.endpoint_servers import Desk, Jobs, Request, Served, completion, serving
@@ -73,9 +73,9 @@ def tune(
     told = told or Told()
     engine = Endpoints([served.endpoint(key_variable="THE_KEY", **values)], {"THE_KEY": CANARY}, IMPATIENT)
     what = (EXAMPLES if examples is None else examples, HELD_OUT, 3, 7, "")
-    report = (told.metric, told.progress, stopping, told.said.append)
+    listener = Listener(told.metric, told.progress, stopping, told.said.append, kept)
     try:
-        return engine.tune("endpoint:far", *what, place, purse or Purse(), *report, kept)
+        return engine.tune("endpoint:far", *what, place, purse or Purse(), listener)
     finally:
         engine.close()
 

@@ -16,7 +16,7 @@ from semievol.engines.endpoints import batches, tuning
 from semievol.engines.endpoints.server import Patience, Server
 from semievol.engines.endpoints.work import Work
 from semievol.errors import UserError
-from semievol.method.protocols import Ask, Called, OutOfBudget, Stopped
+from semievol.method.protocols import Ask, Called, Listener, OutOfBudget, Stopped
 from semievol.method.spending import Purse, Spent
 from semievol.records import Example
 
@@ -61,11 +61,7 @@ class Endpoints:
         start: str,
         place: Path,
         purse: Purse,
-        metric: Callable[[str, int, float], None],
-        progress: Callable[[int, int], None],
-        stopping: Callable[[], bool],
-        said: Callable[[str], None],
-        kept: Callable[[], None],
+        listener: Listener,
     ) -> str:
         """The address of a model that the server of `endpoint:NAME` has fine-tuned. start: the server's name of the
         model to start from, empty for the endpoint's own. Otherwise see the protocol and `tuning.tuned`."""
@@ -80,7 +76,7 @@ class Endpoints:
         async def tuned() -> tuning.Tuned | float:
             server = self.server(model)
             job = Work(start or server.endpoint.model, examples, held_out, epochs, seed)
-            return await tuning.tuned(server, job, place, allow, metric, progress, stopping, said)
+            return await tuning.tuned(server, job, place, allow, listener)
 
         spent = Spent()
         try:
@@ -90,7 +86,7 @@ class Endpoints:
             spent = found.spent
         finally:
             purse.settle(aside, name_of(model), spent)
-            kept()
+            listener.kept()
         if found.problem is not None:
             raise found.problem
         tuning.counted(place)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx2
@@ -18,6 +18,7 @@ from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 from semievol.engines.endpoints.errands import Errand, Gone, Runner
 from semievol.engines.endpoints.work import Note, Work
 from semievol.errors import UserError
+from semievol.method.protocols import Listener
 from semievol.records import Example
 
 _SUFFIX = "semievol"
@@ -229,14 +230,8 @@ class Shop:
 class Events:
     """Tells a job's events, each once. told: messages that were told before a resume."""
 
-    def __init__(
-        self,
-        runner: Runner,
-        metric: Callable[[str, int, float], None],
-        progress: Callable[[int, int], None],
-        told: int,
-    ) -> None:
-        self._runner, self._metric, self._progress = runner, metric, progress
+    def __init__(self, runner: Runner, listener: Listener, told: int) -> None:
+        self._runner, self._listener = runner, listener
         self._seen: set[str] = set()
         self._before, self._messages = told, 0
         self._last = ""
@@ -273,9 +268,9 @@ class Events:
         for theirs, ours in _METRICS.items():
             value = data.get(theirs)
             if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST:
-                self._metric(ours, step, float(value))
+                self._listener.metric(ours, step, float(value))
         if total is not None and 0 < step < total < 2**31:  # a stage that reaches its total counts as done
-            self._progress(step, total)
+            self._listener.progress(step, total)
 
 
 def status(job: FineTuningJob) -> str:

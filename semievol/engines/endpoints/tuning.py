@@ -17,6 +17,7 @@ from semievol.engines.endpoints.server import Server
 from semievol.engines.endpoints.shop import JOB, Events, Shop, status, whole
 from semievol.engines.endpoints.work import NOTE, Note, Work
 from semievol.errors import UserError
+from semievol.method.protocols import Listener
 from semievol.method.spending import Spent
 
 
@@ -34,16 +35,12 @@ async def tuned(
     work: Work,
     place: Path,
     allow: Callable[[float], bool],
-    metric: Callable[[str, int, float], None],
-    progress: Callable[[int, int], None],
-    stopping: Callable[[], bool],
-    said: Callable[[str], None],
+    listener: Listener,
 ) -> Tuned | float:
     """How the fine-tuning ended, or the most that it could cost where the budget does not allow that.
 
-    place: folder for the note. allow: asked once, before a job is begun, whether it may cost so much. metric, progress:
-    are told the numbers that the server gives. said: is told in sentences how it goes.
-    Raises Stopped when `stopping()` is true; the job then goes on. Raises UserError where the server has no such jobs
+    place: folder for the note. allow: asked once, before a job is begun, whether it may cost so much.
+    Raises Stopped when somebody asks to stop; the job then goes on. Raises UserError where the server has no such jobs
     or refuses this one.
     """
     file = place / NOTE
@@ -52,7 +49,7 @@ async def tuned(
         return Tuned(note.model, Spent() if note.counted else _spent(server, note.tokens))
     async with transport.client(server.endpoint, server.key, LARGEST) as http:
         client = transport.openai_client(server.endpoint, server.key, http)
-        shop = Shop(Runner(server, client, stopping, said, JOB))
+        shop = Shop(Runner(server, client, listener.stopping, listener.said, JOB))
         job = await shop.known(note)
         most = server.endpoint.training_cost(work.most_tokens())
         if not allow(most) and job is None:
@@ -65,10 +62,10 @@ async def tuned(
             note.save(file)
             job = await shop.begun(note, work)
             name, number = shop.runner.word(job.id), len(work.examples)
-            said(f"Handed over to {server.endpoint.name} as the fine-tuning job {name}: {number:,} examples.")
+            listener.said(f"Handed over to {server.endpoint.name} as the fine-tuning job {name}: {number:,} examples.")
         note.job = job.id
         note.save(file)
-        events = Events(shop.runner, metric, progress, note.told)
+        events = Events(shop.runner, listener, note.told)
         try:
             job = await shop.ended(job, events)
         finally:
