@@ -1,4 +1,4 @@
-"""Settings of a round and a run: what can be set, the default of each, the three presets, and how they are read.
+"""Settings of a round and a run: what can be set, and the default of each.
 
 Settings are validated once, when they are read, and do not change afterwards; unknown keys are refused; every run
 stores all of its settings. Knows nothing of what the settings do.
@@ -77,7 +77,8 @@ class Tuning(Settings):
 
     method: Literal["auto", "lora", "full"] = Field(
         "auto",
-        description="`lora` trains an adapter, `full` all weights. `auto`: full up to 100 M parameters, else LoRA.",
+        description="`lora` trains an adapter, `full` all weights. `auto`: full up to 100 M parameters that are not "
+        "held in few bits, else LoRA.",
     )
     lora: Lora = Lora()
     learning_rate: Literal["auto"] | Annotated[float, Field(gt=0, le=1)] = Field(
@@ -357,8 +358,10 @@ class Config(Settings):
         return is_endpoint(self.model)
 
     def fitting(self) -> Config:
-        """These settings, without what a server does not know if the model is at one: for settings whose model was
-        taken from elsewhere."""
+        """These settings, without what their model or precision does not allow, which were taken from elsewhere: what a
+        server does not know, and training all weights in 4 bits."""
+        if self.four_bits and self.tune.method == "full":  # the precision is the round's
+            return self.model_copy(update={"tune": self.tune.model_copy(update={"method": "auto"})})
         if not self.is_far:
             return self
         propagation = self.propagation

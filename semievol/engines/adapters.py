@@ -68,6 +68,8 @@ class AdaptedModel:
         self.name = self.folder.name if Path(name).expanduser().is_dir() else name
         self.fingerprint = fingerprint(self.folder)
         self.device, self.four_bits = device, four_bits
+        # Weights in few bits are never trained, whether they are held so here or were in the model's files.
+        self.few_bits = four_bits or bool(read_json(self.folder / "config.json").get("quantization_config"))
         self.model = self.fresh(dtype).requires_grad_(False).eval()
         limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         self.chat = Chat(self.folder, limit)
@@ -118,6 +120,7 @@ class AdaptedModel:
         """How transformers is told to hold the linear layers in 4 bits; nothing for a model whose files do so."""
         if not self.four_bits or read_json(self.folder / "config.json").get("quantization_config"):
             return {}
+        suitability.check_four_bits()
         how = BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
@@ -327,9 +330,9 @@ class AdaptedModel:
         wrong = checkpoints.fault(folder)
         if wrong:
             raise UserError(f"The adapter cannot be used: {wrong}.", where, "Train it again, or restore the folder.")
-        if self.four_bits and method_of(folder) == "full":
+        if self.few_bits and method_of(folder) == "full":
             raise UserError(
-                "The adapter holds all weights, which a model in 4 bits cannot take.",
+                "The adapter holds all weights, which a model in few bits cannot take.",
                 where,
                 "Set precision to auto, or start a new round.",
             )

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from semievol.engines.merging import STEPS
+from semievol.engines.models.files import read_json
 from semievol.errors import UserError
 from semievol.export import adapter, card, files
 from semievol.progress import Watch
@@ -23,7 +24,14 @@ from semievol.store.database import Store
 def write(store: Store, project: Project, chosen: adapter.Adapter, out: Path, watch: Watch) -> Path:
     """Writes the model to `out`, a new folder or, if its name ends in .zip, an archive."""
     files.refuse_taken(out)
-    if adapter.base_folder(chosen) is None:
+    base = adapter.base_folder(chosen)
+    if base is not None and read_json(base / "config.json").get("quantization_config"):
+        raise UserError(
+            f"The base model {card.base_name(chosen.base)} is stored in few bits, which nothing can be added to.",
+            "--what merged",
+            "Export the adapter instead.",
+        )
+    if base is None:
         raise UserError(
             f"The base model {card.base_name(chosen.base)} is not on this machine.",
             "--what merged",

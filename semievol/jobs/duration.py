@@ -89,7 +89,8 @@ def operations(shape: footprint.Shape, config: Config, amount: Amount, tokens: R
     learnt = amount.labeled - held
     answered = 2.0 * (shape.parameters * tokens.respond + tokens.others)
     some = propagation.warm_up_demonstrations == "some" and propagation.k > 0
-    warm_up = _training(shape, propagation.warm_up, learnt * (2 if some else 1), tokens.warm_up)
+    four_bits = config.four_bits
+    warm_up = _training(shape, propagation.warm_up, learnt * (2 if some else 1), tokens.warm_up, four_bits)
     asked = amount.pool + held
     judged = 2.0 * (shape.parameters * tokens.justify + tokens.other_judge) * DISPUTED if propagation.justify else 0.0
     judged += _VOTE * sum(one.model in settings.VOTERS for one in propagation.collaborators)
@@ -105,14 +106,16 @@ def operations(shape: footprint.Shape, config: Config, amount: Amount, tokens: R
         CROSS_FIT: folds * warm_up + (folds > 0) * (answered + judged) * amount.labeled,
         "justify": judged * asked,
         "tune": _training(
-            shape, config.tune, kept + (learnt if config.tune_on == "gold_and_pseudo" else 0), tokens.tune
+            shape, config.tune, kept + (learnt if config.tune_on == "gold_and_pseudo" else 0), tokens.tune, four_bits
         ),
         "evaluate": 2.0 * shape.parameters * _MODELS * tokens.evaluate * amount.test,
     }
 
 
-def _training(shape: footprint.Shape, tuning: settings.Tuning, examples: float, tokens: float) -> float:
-    full = tuning.trains_all(shape.parameters)
+def _training(
+    shape: footprint.Shape, tuning: settings.Tuning, examples: float, tokens: float, four_bits: bool
+) -> float:
+    full = tuning.trains_all(shape.parameters, four_bits)
     forward = 2.0 if tuning.kl else 0.0  # of the model that the training starts from
     return (
         (forward + (6.0 if full else 4.0))

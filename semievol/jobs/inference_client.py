@@ -102,7 +102,9 @@ def warm(store: Store, config: Config, task: Task, round_id: int | None = None, 
         running = _connect(store.home / "asking.json")
         if running is not None:
             running.close()
-        if psutil.virtual_memory().available < SPARE_BYTES + (0 if running else bytes_needed(config.model)):
+        if psutil.virtual_memory().available < SPARE_BYTES + (
+            0 if running else bytes_needed(config.model, config.four_bits)
+        ):
             return False
         adapters = [("base", "base")] if round_id is None else _adapters(store, round_id, models)
         trial = Record("trial", "Hello", ("yes", "no") if task.kind == "multiple_choice" else ())
@@ -122,10 +124,11 @@ def release(store: Store) -> None:
             client.sendall(b'{"verb": "end"}\n')
 
 
-def bytes_needed(model: str) -> float:
-    """Bytes that loading the model takes; infinite for one that is not on this machine."""
+def bytes_needed(model: str, four_bits: bool = False) -> float:
+    """Bytes that loading the model takes; infinite for one that is not on this machine. four_bits: of its linear
+    layers."""
     folder = tokenizer.folder_of(model)
-    return math.inf if folder is None else PROCESS_BYTES + 4 * footprint.Shape.of(folder).parameters
+    return math.inf if folder is None else PROCESS_BYTES + footprint.Shape.of(folder).weights(False, four_bits)
 
 
 def _adapters(store: Store, round_id: int, models: Sequence[str]) -> list[tuple[str, str | None]]:

@@ -85,7 +85,7 @@ def _ask(
         said = _ask_endpoint(store, Plan(task, config, labeled, ()), record, one, path, near, watch)
         return replace(said, stands_in=one.model == "warm_up" and warm_up is None)
     if how is None and one.model not in ("base", "warm_up", config.model):
-        _room_for(one.model)
+        _room_for(one.model, config.four_bits)
     request = {
         "verb": "respond",
         "task": asdict(task),
@@ -114,10 +114,10 @@ def _ask_endpoint(
     return Said(one, response_of(plan, record, ask, reply), shown, time.monotonic() - began)
 
 
-def _room_for(model: str) -> None:
+def _room_for(model: str, four_bits: bool) -> None:
     """Raises UserError for a model that is not on this machine, or for whose weights too little memory is free."""
     if tokenizer.folder_of(model) is None:
         raise UserError("Its model is not on this machine, or not prepared yet.", model, "Prepare it under Settings.")
-    weights = inference_client.bytes_needed(model) - inference_client.PROCESS_BYTES
+    weights = inference_client.bytes_needed(model, four_bits) - inference_client.PROCESS_BYTES
     if psutil.virtual_memory().available < weights:
         raise UserError("Too little memory is free to load its model, too.", model, "Choose a smaller model.")

@@ -7,6 +7,7 @@ it, is never trained on its calibration and test records.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -63,6 +64,12 @@ def open_round(
         adapter = outcomes.evolved_adapter(store, parent_id)
         if adapter is None:
             raise UserError("The parent round has no evolved adapter.", f"round {parent_id}", "Fine-tune it first.")
+        if config.four_bits and not is_endpoint(adapter) and not (Path(adapter) / "adapter_config.json").is_file():
+            raise UserError(
+                f"Round {parent_id} trained all weights, which a model in 4 bits cannot take.",
+                "precision",
+                "Set precision to auto, or begin from the base model.",
+            )
         of_parent = rounds.get_round(store, parent_id).config.model
         if of_parent != config.model and (is_endpoint(of_parent) or config.is_far):
             raise UserError(

@@ -15,6 +15,7 @@ from typing import Any
 
 from semievol.config import Collaborator, Config
 from semievol.endpoints import is_endpoint
+from semievol.engines.models import suitability
 from semievol.engines.training.checkpoints import fault
 from semievol.errors import UserError
 from semievol.export import files
@@ -83,6 +84,8 @@ class _Answers:
         if self.over is not None:
             return [None] * len(asks)
         replies, self.over = remote.replies(engine, asks, self.purse)
+        if self.over is not None and not any(one.answers for one in self.purse.spent.values()):
+            raise self.over  # nothing is paid, so there is nothing to write
         return replies
 
 
@@ -164,7 +167,11 @@ def _engine(store: Store, config: Config, watch: Watch) -> Engine:
     watch("Loading the model", 0, 1)
     from semievol.engines.local import LocalEngine  # here: torch takes seconds, and no other verb needs it
 
-    far = remote_models.at_once(store, config) if config.is_far else None
+    far = None
+    if config.is_far:
+        remote_models.check(store, config)
+        far = remote_models.at_once(store, config)
+    suitability.check_precision(config)
     return LocalEngine(config.model, config.precision, config.threads, store.home / "embeddings", far)
 
 

@@ -48,7 +48,7 @@ _OUT_OF_MEMORY = {
     "where": "memory",
     "remedy": "Close other programs, or choose a smaller model.",
 }
-_PACKAGES = ("torch", "transformers", "peft", "faiss-cpu", "numpy", "scikit-learn", "streamlit")
+_PACKAGES = ("torch", "transformers", "peft", "faiss-cpu", "numpy", "scikit-learn", "streamlit", "bitsandbytes")
 
 
 def main(arguments: list[str] | None = None) -> int:

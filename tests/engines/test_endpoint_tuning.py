@@ -234,6 +234,55 @@ def test_other_words_for_the_end_of_a_job_are_understood(
     assert all(CANARY not in path.read_text() for path in tmp_path.iterdir())
 
 
+def test_what_a_job_took_is_counted_once_however_it_is_resumed(
+    served: Served, jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job without a name for its model, looked at again and again; and a failed one whose run is killed."""
+    monkeypatch.setattr(shop, "_NAMELESS_SECONDS", 0.02)
+    purse = Purse()
+    jobs.train = lambda lines, asked: ""
+    for _ in range(3):
+        with pytest.raises(UserError, match="no usable name"):
+            tune(served, tmp_path, purse=purse, training_price=8.0)
+    jobs.jobs["ftjob-0"]["fine_tuned_model"] = "late"
+    assert tune(served, tmp_path, purse=purse, training_price=8.0) == "endpoint:far/late"
+    assert purse.spent["far"].trained_tokens == jobs.jobs["ftjob-0"]["trained_tokens"]
+
+    def train(lines: list[dict[str, Any]], asked: dict[str, Any]) -> str:
+        asked["trained_tokens"] = 500
+        return "failed: No."
+
+    def killed() -> None:
+        raise KeyboardInterrupt
+
+    jobs.train, books = train, Purse()
+    with pytest.raises(KeyboardInterrupt):
+        tune(served, tmp_path, examples=EXAMPLES[:5], training_price=8.0, kept=killed)
+    with pytest.raises(UserError, match="failed"):
+        tune(served, tmp_path, purse=books, examples=EXAMPLES[:5], training_price=8.0)
+    assert books.spent["far"].trained_tokens == 500
+    assert len(jobs.jobs) == 2
+
+
+def test_where_job_and_files_are_gone_all_is_handed_over_again(served: Served, jobs: Jobs, tmp_path: Path) -> None:
+    jobs.open, looks = False, iter([False] * 8)
+    with pytest.raises(Stopped):
+        tune(served, tmp_path, stopping=lambda: next(looks, True))
+    jobs.open = True
+    jobs.jobs.clear()
+    jobs.files.clear()
+    jobs.events.clear()
+    assert tune(served, tmp_path) == "endpoint:far/ft:starter-remote:12"
+    assert len(jobs.jobs) == 1
+
+
+def test_a_job_of_another_run_is_never_taken(served: Served, jobs: Jobs, tmp_path: Path) -> None:
+    tune(served, tmp_path / "a")
+    jobs.lost = 1
+    tune(served, tmp_path / "b")
+    assert len(jobs.jobs) == 2
+
+
 def test_a_status_of_its_own_is_said_once(served: Served, jobs: Jobs, tmp_path: Path) -> None:
     told, looks = Told(), iter([False] * 60)
     jobs.open = False

@@ -6,6 +6,7 @@ What needs bitsandbytes is skipped without it: it is an optional package.
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from semievol.engines.adapters import AdaptedModel, method_of
 from semievol.engines.local import LocalEngine
 from semievol.engines.models import footprint, suitability
 from semievol.engines.models.tokenizer import folder_of
+from semievol.engines.training import trainable
 from semievol.engines.training.fused import fused
 from semievol.errors import UserError
 from semievol.method.protocols import Ask, TrainingSetup
@@ -126,6 +128,27 @@ def test_an_adapter_of_all_weights_is_refused(tmp_path: Path) -> None:
         engine.answer([Ask("r", "c", full, EXAMPLES[0].messages, ("A", "B"))])
 
 
+@needs_package
+def test_a_model_whose_files_are_in_few_bits_is_never_trained_whole(tmp_path: Path) -> None:
+    held(torch.float32).model.save_pretrained(tmp_path / "m")
+    source = folder_of("starter")
+    assert source is not None
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        if (source / name).is_file():
+            shutil.copyfile(source / name, tmp_path / "m" / name)
+    adapted = AdaptedModel(str(tmp_path / "m"), CPU, torch.float32)
+    assert trainable.method(Tuning(), adapted, None) == "lora"
+    with pytest.raises(UserError, match="never trained"):
+        trainable.method(Tuning(method="full"), adapted, None)
+    shape = footprint.Shape.of(tmp_path / "m")
+    assert shape.weights(False, four_bits=True) == shape.weights(False), "what is in few bits already gets no fewer"
+
+
+def test_the_precision_of_a_round_decides_how_it_trains() -> None:
+    mixed = overlaid({"precision": "4bit"}).model_copy(update={"tune": Tuning(method="full")})
+    assert mixed.fitting().tune.method == "auto"
+
+
 def test_settings_that_4_bits_do_not_allow_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="the method cannot be `full`"):
         overlaid({"precision": "4bit", "tune": {"method": "full"}})
@@ -138,7 +161,7 @@ def test_settings_that_4_bits_do_not_allow_are_refused(monkeypatch: pytest.Monke
 
 
 def test_a_model_in_4_bits_takes_about_a_quarter() -> None:
-    eight_billion = footprint.Shape(8_030_000_000, 4096, 14336, 32, 8192, 128_256, 2048, worded=2 * 128_256 * 4096)
+    eight_billion = footprint.Shape(8_030_000_000, 4096, 14336, 32, 8192, 128_256, 2048, whole=2 * 128_256 * 4096)
     assert eight_billion.weights(True) == pytest.approx(16.06e9, rel=0.01)
     assert eight_billion.weights(True, four_bits=True) == pytest.approx(5.73e9, rel=0.01)
     small = Tuning()

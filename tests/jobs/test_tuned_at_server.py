@@ -262,6 +262,17 @@ def test_predictions_that_are_paid_are_written_where_the_server_can_be_asked_no_
     assert (tmp_path / "out.csv").read_text().count("\n") == 4
 
 
+def test_predictions_of_a_server_that_cannot_be_used_are_no_file(
+    store: Store, project: projects.Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    projects.update_project(store, project.id, settings=config().model_dump(mode="json"))
+    here = projects.find_project(store, project.id)
+    monkeypatch.delenv("THE_KEY")
+    with pytest.raises(UserError, match="THE_KEY"):
+        predicting.predict(store, here, _like_the_project(tmp_path), tmp_path / "out.csv", model="base")
+    assert not (tmp_path / "out.csv").exists()
+
+
 def test_a_round_after_one_at_a_server_has_its_model_and_what_the_server_can_do(
     store: Store, project: projects.Project
 ) -> None:

@@ -87,9 +87,15 @@ class Endpoints:
         finally:
             purse.settle(aside, name_of(model), spent)
             listener.kept()
+        tuning.counted(place, found.over)
         if found.problem is not None:
             raise found.problem
-        tuning.counted(place)
+        if found.spent.trained_tokens:  # it was made just now
+
+            async def served() -> None:
+                await tuning.served(self.server(model), found.model, listener)
+
+            self._runner.run(served())
         return address(model, found.model)
 
     def close(self) -> None:

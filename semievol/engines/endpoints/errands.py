@@ -64,12 +64,13 @@ class Runner:
         """What the server says, without the key, in a line."""
         return without_key(" ".join(str(text).split()), self.server.key)[:_SHOWN]
 
-    async def pause(self, seconds: float) -> None:
-        """Waits. Raises Stopped when somebody asks to stop; what was handed over goes on."""
+    async def pause(self, seconds: float, goes_on: str = "") -> None:
+        """Waits. Raises Stopped when somebody asks to stop; what was handed over goes on. goes_on: what is said then,
+        where it is not what the errand says."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             if self._stopping():
-                self.said(self.errand.goes_on)
+                self.said(goes_on or self.errand.goes_on)
                 raise Stopped
             await asyncio.sleep(min(_GLANCE_SECONDS, seconds))
 

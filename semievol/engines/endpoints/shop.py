@@ -80,7 +80,7 @@ class Shop:
         for job in await self.runner.patiently(listed, offered=True):
             if self._is_job(job) and status(job) not in _ENDED[1:]:
                 mark = job.metadata.get(_SUFFIX) if isinstance(job.metadata, Mapping) else None
-                if getattr(job, "training_file", None) == note.file or mark == note.fingerprint:
+                if getattr(job, "training_file", None) == note.file or mark == note.mark:
                     found: FineTuningJob = job
                     return found
         return None
@@ -103,7 +103,7 @@ class Shop:
             "training_file": note.file,
             "suffix": _SUFFIX,
             "seed": work.seed % 2**31,
-            "metadata": {_SUFFIX: note.fingerprint},
+            "metadata": {_SUFFIX: note.mark},
             "method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": work.epochs}}},
         }
         if note.validation:
@@ -121,6 +121,8 @@ class Shop:
                 except (openai.BadRequestError, openai.UnprocessableEntityError) as problem:
                     refused = next((name for name in _OPTIONAL if name in asked and name in str(problem)), None)
                     if refused is None:
+                        note.file = note.validation = ""  # whatever is wrong: a file may be gone
+                        note.begun = False
                         raise
                     del asked[refused]
                     if refused == "method":  # its older form
@@ -163,7 +165,7 @@ class Shop:
             self._name(job.fine_tuned_model)
         except ValueError:
             words = "The fine-tuning job has ended, but the server gives its model no usable name."
-            return UserError(words, self.runner.where, "Look the job up at the provider. Resume looks at it again.")
+            return UserError(words, self.runner.where, "Look the job up at the provider; Resume looks at it again.")
         return None
 
     async def served(self, model: str) -> None:
@@ -179,7 +181,9 @@ class Shop:
                     if not told:
                         self.runner.said("The server does not answer as the new model yet. The run waits for it.")
                     told = True
-                    await self.runner.pause(_POLL[1] / 3)
+                    await self.runner.pause(
+                        _POLL[1] / 3, "Resume the run in some minutes: the new model is on its way."
+                    )
         except (openai.OpenAIError, httpx2.HTTPError, TimeoutError, ValueError):
             return  # it is found out when the model is asked
 

@@ -23,11 +23,12 @@ from semievol.method.spending import Spent
 
 class Tuned(NamedTuple):
     """How a fine-tuning ended. model: the server's name of it; empty where there is none. spent: what the books do not
-    have yet. problem: why there is no model."""
+    have yet. problem: why there is no model. over: the job will never have one, so a resumed run begins another."""
 
     model: str
     spent: Spent
     problem: UserError | None = None
+    over: bool = False
 
 
 async def tuned(
@@ -46,7 +47,7 @@ async def tuned(
     file = place / NOTE
     note = Note.read(file, work.fingerprint(server.endpoint))
     if note.model:
-        return Tuned(note.model, Spent() if note.counted else _spent(server, note.tokens))
+        return Tuned(note.model, _left(server, note, note.tokens))
     async with transport.client(server.endpoint, server.key, LARGEST) as http:
         client = transport.openai_client(server.endpoint, server.key, http)
         shop = Shop(Runner(server, client, listener.stopping, listener.said, JOB))
@@ -55,12 +56,17 @@ async def tuned(
         if not allow(most) and job is None:
             return most
         if job is None:
+            if note.job:  # it is gone, and so may its files be
+                note = Note(note.fingerprint)
             if not note.file:
                 note.file = await shop.uploaded("training.jsonl", work.examples)
                 note.validation = await shop.uploaded("held-out.jsonl", work.held_out) if work.held_out else ""
             note.begun = True
             note.save(file)
-            job = await shop.begun(note, work)
+            try:
+                job = await shop.begun(note, work)
+            finally:
+                note.save(file)
             name, number = shop.runner.word(job.id), len(work.examples)
             listener.said(f"Handed over to {server.endpoint.name} as the fine-tuning job {name}: {number:,} examples.")
         note.job = job.id
@@ -73,21 +79,33 @@ async def tuned(
             note.save(file)
         tokens = whole(job.trained_tokens)
         if problem := shop.without_model(job):
-            if status(job) != "succeeded":
-                file.unlink()  # a resumed run begins another job
-            return Tuned("", _spent(server, tokens or 0), problem)
+            return Tuned("", _left(server, note, tokens or 0), problem, over=status(job) != "succeeded")
         note.model, note.tokens = str(job.fine_tuned_model), work.likely_tokens() if tokens is None else tokens
         note.save(file)
-        await shop.served(note.model)
-    return Tuned(note.model, _spent(server, note.tokens))
+    return Tuned(note.model, _left(server, note, note.tokens))
 
 
-def counted(place: Path) -> None:
-    """Notes that the run's books have what the fine-tuning in this folder took."""
-    note = Note.there(place / NOTE)
+def counted(place: Path, over: bool) -> None:
+    """Notes that the run's books have what the fine-tuning in this folder took. Killed before this and after they were
+    saved, a run counts it twice. over: as in `Tuned`."""
+    file = place / NOTE
+    if over:
+        file.unlink()
+        return
+    note = Note.there(file)
     note.counted = True
-    note.save(place / NOTE)
+    note.save(file)
 
 
-def _spent(server: Server, tokens: int) -> Spent:
+async def served(server: Server, model: str, listener: Listener) -> None:
+    """Waits until a new model is there for questions; see `Shop.served`."""
+    async with transport.client(server.endpoint, server.key) as http:
+        client = transport.openai_client(server.endpoint, server.key, http)
+        await Shop(Runner(server, client, listener.stopping, listener.said, JOB)).served(model)
+
+
+def _left(server: Server, note: Note, tokens: int) -> Spent:
+    """What a job took that the books do not have."""
+    if note.counted:
+        return Spent()
     return Spent(trained_tokens=tokens, cost=server.endpoint.training_cost(tokens))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from uuid import uuid4
 
 from semievol.endpoints import Endpoint
 from semievol.engines.endpoints import requests
@@ -52,10 +53,12 @@ class Work:
 
 @dataclass
 class Note:
-    """What was handed over. file, validation: of the examples. begun: whether a job was asked for. model: of the job
-    that has ended. tokens: that it read. counted: whether the run's books have them. told: messages that were told."""
+    """What was handed over. mark: names this note in a job. file, validation: of the examples. begun: whether a job was
+    asked for. model: of the job that has ended. counted: whether the run's books have what it took. told: messages that
+    were told."""
 
     fingerprint: str
+    mark: str = field(default_factory=lambda: uuid4().hex)
     file: str = ""
     validation: str = ""
     begun: bool = False

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from semievol.config import Config, Tuning
-from semievol.engines.models.files import shapes, text_settings, weight_files
+from semievol.engines.models.files import read_json, shapes, text_settings, weight_files
 from semievol.engines.packing.shares import GPU_BUDGET
 from semievol.errors import UserError
 
@@ -35,8 +35,8 @@ USABLE = 0.92
 @dataclass(frozen=True)
 class Shape:
     """The sizes that a model's memory depends on: all parameters, a layer's widths, the longest prompt (tokens), the
-    vocabulary, and the numbers of keys and values that a layer keeps of a token while an answer is generated. worded:
-    parameters of embedding and output layer, which have a row for each token of the vocabulary."""
+    vocabulary, and the numbers of keys and values that a layer keeps of a token while an answer is generated. whole:
+    parameters that stay as they are where the others are held in 4 bits: of embedding, output layer and experts."""
 
     parameters: int
     hidden: int
@@ -45,7 +45,7 @@ class Shape:
     context: int
     vocabulary: int = 0
     keys_and_values: int = 0
-    worded: int = 0
+    whole: int = 0
 
     @classmethod
     def of(cls, folder: Path) -> Shape:
@@ -56,15 +56,18 @@ class Shape:
             heads = _size(config, "num_attention_heads", "n_head", "n_heads", otherwise=1)
             groups = _size(config, "num_key_value_heads", otherwise=heads)
             vocabulary = _size(config, "vocab_size", otherwise=0)
-            weights = [shape for file in weight_files(folder) for shape in shapes(file).values()]
+            weights = {name: shape for file in weight_files(folder) for name, shape in shapes(file).items()}
+            stay = [
+                s for name, s in weights.items() if s[:1] == (vocabulary,) or "experts" in name or _few_bits(folder)
+            ]
             return cls(
-                parameters=sum(math.prod(shape) for shape in weights),
+                parameters=sum(map(math.prod, weights.values())),
                 hidden=hidden,
                 intermediate=_size(config, "intermediate_size", "n_inner", "ffn_dim", otherwise=4 * hidden),
                 layers=_size(config, "num_hidden_layers", "n_layer", "n_layers"),
                 context=_size(config, "max_position_embeddings", "n_positions", otherwise=_LONG),
                 vocabulary=vocabulary,
-                worded=sum(math.prod(shape) for shape in weights if shape[:1] == (vocabulary,)),
+                whole=sum(map(math.prod, stay)),
                 keys_and_values=2 * groups * _size(config, "head_dim", otherwise=hidden // max(1, heads)),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
@@ -84,9 +87,9 @@ class Shape:
         return 4.0 * floats * self.layers
 
     def weights(self, bf16: bool, four_bits: bool = False) -> float:
-        """Bytes of the model that answers. four_bits: all but embedding and output layer are held in 4 bits."""
-        of_linear, each = self.parameters - self.worded, 2.0 if bf16 else 4.0
-        return of_linear * (_FOUR_BITS if four_bits else each) + self.worded * each
+        """Bytes of the model that answers. four_bits: all but `whole` are held in 4 bits."""
+        each = 2.0 if bf16 else 4.0
+        return (self.parameters - self.whole) * (_FOUR_BITS if four_bits else each) + self.whole * each
 
     def answering(self, tokens: int, bf16: bool) -> float:
         """Bytes for a batch of so many tokens: the keys and values of all layers, and one layer's activations."""
@@ -111,12 +114,13 @@ def peak(
     base; it leaves before a training. on_gpu: whether the batches are those of a GPU; the small ones of a processor are
     within PREPARED.
     """
-    left = math.inf if memory is None else room(shape, bf16, memory, config.four_bits)
-    pairs = ((config.propagation.warm_up, warm_up), (config.tune, tune))
     four_bits = config.four_bits
+    left = math.inf if memory is None else room(shape, bf16, memory, four_bits)
+    pairs = ((config.propagation.warm_up, warm_up), (config.tune, tune))
     trainings = [fit(shape, tuning, tokens, bf16, left, four_bits=four_bits).bytes for tuning, tokens in pairs]
-    answers = other * (2.0 if bf16 else 4.0) + shape.answering(GPU_BUDGET if on_gpu else 0, bf16)
-    return PROCESS + shape.weights(bf16, config.four_bits) + PREPARED + max([*trainings, answers])
+    of_other = _FOUR_BITS if four_bits else 2.0 if bf16 else 4.0
+    answers = other * of_other + shape.answering(GPU_BUDGET if on_gpu else 0, bf16)
+    return PROCESS + shape.weights(bf16, four_bits) + PREPARED + max([*trainings, answers])
 
 
 def room(shape: Shape, bf16: bool, memory: float, four_bits: bool = False) -> float:
@@ -197,6 +201,11 @@ def fit(
 def _half(batch: int, micro: int) -> int:
     """The largest divisor of `batch` that is at most half of `micro`."""
     return next(size for size in range(micro // 2, 0, -1) if batch % size == 0)
+
+
+def _few_bits(folder: Path) -> bool:
+    """Whether the files hold the weights in few bits already."""
+    return bool(read_json(folder / "config.json").get("quantization_config"))
 
 
 @cache

@@ -24,6 +24,7 @@ from semievol.installed import CHAR_TFIDF, EMBEDDERS, MODELS
 
 NO_TEMPLATE = "The model has no chat template (a base model), so a plain one of the Studio's own is used."
 NO_EXPERTS = "With dropout or DoRA the experts of this model get no adapter; without both they do."
+WHOLE_EXPERTS = "With precision 4bit the experts of this model, most of its weights, are not held in 4 bits."
 _NAMED = 3
 _SENTENCE_FILES = ("modules.json", "config_sentence_transformers.json", "sentence_bert_config.json")
 _WRITES = re.compile(r"(ForCausalLM|LMHeadModel|ModelWithLMHead|ForConditionalGeneration|GenerationDecoder)$")
@@ -107,7 +108,13 @@ def check(folder: Path) -> None:
 
 def check_precision(config: Config) -> None:
     """Raises UserError for weights in 4 bits without the package that holds them."""
-    if config.four_bits and not config.is_far and importlib.util.find_spec("bitsandbytes") is None:
+    if config.four_bits and not config.is_far:
+        check_four_bits()
+
+
+def check_four_bits() -> None:
+    """Raises UserError where the package that holds weights in 4 bits is missing."""
+    if importlib.util.find_spec("bitsandbytes") is None:
         raise UserError(
             "Weights in 4 bits need the package bitsandbytes, which is not installed.",
             "precision",
@@ -180,6 +187,8 @@ def remarks(folder: Path, config: Config) -> list[str]:
     tunings = [tuning for tuning in (config.propagation.warm_up, config.tune) if tuning.method != "full"]
     if any(settings.get(key) for key in _EXPERTS) and any(spares_experts(tuning.lora) for tuning in tunings):
         found.append(NO_EXPERTS)
+    if config.four_bits and any(settings.get(key) for key in _EXPERTS):
+        found.append(WHOLE_EXPERTS)
     return found
 
 

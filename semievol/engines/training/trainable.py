@@ -25,7 +25,11 @@ def method(settings: Tuning, adapted: AdaptedModel, start: Path | None) -> Metho
     """
     begun = method_of(start) if start is not None else None
     if settings.method == "auto":
-        return begun or ("full" if settings.trains_all(adapted.size, adapted.four_bits) else "lora")
+        return begun or ("full" if settings.trains_all(adapted.size, adapted.few_bits) else "lora")
+    if settings.method == "full" and adapted.few_bits:
+        raise UserError(
+            "Weights in few bits are never trained.", "method", "Set method to auto or lora, or choose other weights."
+        )
     if begun not in (None, settings.method):
         raise UserError(
             f"The training would start from an adapter of method {begun} and continue with {settings.method}.",

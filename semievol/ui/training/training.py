@@ -39,7 +39,10 @@ def launch_buttons(here: Place, config: Config) -> None:
             "again.",
         )
     if parent:
-        config = planning.for_later_round(config, next(one for one in bases if one.id == parent))
+        later = planning.for_later_round(config, next(one for one in bases if one.id == parent))
+        if later.is_far and not config.is_far:
+            parts.note("That model is at a server: KL, token cleaning and cross-fitting do not count in this round.")
+        config = later
     steps.launch_buttons(here, config, parent or None)
     parts.note(
         "Propagate: train on the labeled records, then answer the unlabeled ones. Fine-tune: train on the newest "
