@@ -360,16 +360,16 @@ class Config(Settings):
     def fitting(self) -> Config:
         """These settings, without what their model or precision does not allow, which were taken from elsewhere: what a
         server does not know, and training all weights in 4 bits."""
-        if self.four_bits and self.tune.method == "full":  # the precision is the round's
-            return self.model_copy(update={"tune": self.tune.model_copy(update={"method": "auto"})})
+        tune, propagation = self.tune, self.propagation
+        if self.four_bits and tune.method == "full":  # the precision is the round's
+            tune = tune.model_copy(update={"method": "auto"})
         if not self.is_far:
-            return self
-        propagation = self.propagation
+            return self.model_copy(update={"tune": tune})
         embedder = default_embedder() if propagation.embedder == MODEL_STATES else propagation.embedder
         without = {"warm_up": propagation.warm_up.model_copy(update={"kl": 0.0}), "embedder": embedder}
         changed = {
             "propagation": propagation.model_copy(update=without),
-            "tune": self.tune.model_copy(update={"kl": 0.0}),
+            "tune": tune.model_copy(update={"kl": 0.0}),
         }
         return self.model_copy(update=changed | {"cross_fit": 0, "token_cleaning": 0.0})
 

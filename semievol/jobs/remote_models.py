@@ -143,7 +143,7 @@ def answer(store: Store, config: Config, ask: Ask) -> Reply:
     from semievol.engines.endpoints.asking import Endpoints
 
     came: list[Called] = []
-    far = Endpoints([replace(find(store, name_of(ask.model)), batch=False)], os.environ)
+    far = Endpoints([replace(find(store, name_of(ask.model)), batch=False)], os.environ)  # somebody waits for it
     try:
         far.call([ask], Purse(config.budget), came.extend, lambda: False)
     except OutOfBudget as problem:

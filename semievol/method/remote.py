@@ -8,12 +8,12 @@ next run with these settings, or a resumed one, asks just that.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from semievol.errors import UserError
 from semievol.method.conversations import response_of, stop_if_asked
 from semievol.method.protocols import Ask, Called, Engine, Journal, OutOfBudget, Plan, Reply
-from semievol.method.spending import Purse, Spent
+from semievol.method.spending import Purse
 from semievol.records import Cost, Record, Response
 from semievol.wording import plural
 
@@ -68,68 +68,11 @@ def answer(
     told: Callable[[int], None],
 ) -> int:
     """Puts the questions to their endpoints, saves the answers, and reports what was not answered; returns how many
-    got no answer.
+    got no answer. Those of an evaluation are saved by the row that each question names as its collaborator.
 
     done: keys (record id, collaborator, input hash) of the stored responses. told: is given the number of questions
     that have ended, those that were stored before included.
     """
-
-    def save(responses: Sequence[Response], costs: Mapping[str, Cost], spent: Mapping[str, Spent]) -> None:
-        journal.save_responses(stage, responses, costs, spent)
-
-    return _answer(plan, engine, journal, stage, asks, done, told, save)
-
-
-def evaluate(
-    plan: Plan,
-    engine: Engine,
-    journal: Journal,
-    asks: Iterable[tuple[Record, Ask]],
-    done: set[tuple[str, str, str]],
-    told: Callable[[int], None],
-) -> None:
-    """Puts the questions of an evaluation to the models at a server, and saves their answers by the row that each
-    question names as its collaborator. done, told: as in `answer`. Raises UserError where one got no answer: rows over
-    different records could not be compared."""
-
-    def save(responses: Sequence[Response], costs: Mapping[str, Cost], spent: Mapping[str, Spent]) -> None:
-        journal.save_responses("evaluate", [], {}, spent)
-        for row in dict.fromkeys(one.collaborator for one in responses):
-            journal.save_predictions(row, [one for one in responses if one.collaborator == row])
-
-    if missed := _answer(plan, engine, journal, "evaluate", asks, done, told, save):
-        what = "1 question of the evaluation" if missed == 1 else f"{missed:,} questions of the evaluation"
-        raise UserError(f"{what} got no answer from the server.", "evaluate", "Resume the run, which asks only these.")
-
-
-def replies(engine: Engine, asks: Sequence[Ask], purse: Purse) -> tuple[list[Reply | None], UserError | None]:
-    """The replies to questions outside of a run, in the order of `asks`, None where no answer came; and why no further
-    question can be put, if none can: what has come is paid, so it is given back nevertheless."""
-    came: dict[Ask, Reply | None] = {}
-
-    def took(called: Sequence[Called]) -> None:
-        came.update((one.ask, one.reply) for one in called)
-
-    over: UserError | None = None
-    try:
-        engine.call(asks, purse, took, lambda: False)
-    except OutOfBudget as problem:
-        over = problem.reason
-    except UserError as problem:
-        over = problem
-    return [came.get(ask) for ask in asks], over
-
-
-def _answer(
-    plan: Plan,
-    engine: Engine,
-    journal: Journal,
-    stage: str,
-    asks: Iterable[tuple[Record, Ask]],
-    done: set[tuple[str, str, str]],
-    told: Callable[[int], None],
-    save: Callable[[Sequence[Response], Mapping[str, Cost], Mapping[str, Spent]], None],
-) -> int:
     purse = Purse(plan.config.budget, journal.spent())
     records: dict[tuple[str, str], Record] = {}
     unanswered, ended = Unanswered(), 0
@@ -156,7 +99,12 @@ def _answer(
                 responses.append(response_of(plan, record, one.ask, one.reply))
                 name, cost = one.ask.collaborator, one.reply.cost or Cost()
                 costs[name] = costs.get(name, Cost()) + cost
-        save(responses, costs, purse.spent)
+        if stage == "evaluate":
+            journal.save_responses(stage, [], spent=purse.spent)
+            for row in dict.fromkeys(one.collaborator for one in responses):
+                journal.save_predictions(row, [one for one in responses if one.collaborator == row])
+        else:
+            journal.save_responses(stage, responses, costs, purse.spent)
         ended += len(called)
         told(ended)
 
@@ -167,3 +115,37 @@ def _answer(
         unanswered.report(journal, stage)
     told(ended)
     return unanswered.total
+
+
+def evaluate(
+    plan: Plan,
+    engine: Engine,
+    journal: Journal,
+    asks: Iterable[tuple[Record, Ask]],
+    done: set[tuple[str, str, str]],
+    told: Callable[[int], None],
+) -> None:
+    """Puts the questions of an evaluation to the models at a server, and saves their answers by the row that each
+    question names as its collaborator. done, told: as in `answer`. Raises UserError where one got no answer: rows over
+    different records could not be compared."""
+    if missed := answer(plan, engine, journal, "evaluate", asks, done, told):
+        what = "1 question of the evaluation" if missed == 1 else f"{missed:,} questions of the evaluation"
+        raise UserError(f"{what} got no answer from the server.", "evaluate", "Resume the run, which asks only these.")
+
+
+def replies(engine: Engine, asks: Sequence[Ask], purse: Purse) -> tuple[list[Reply | None], UserError | None]:
+    """The replies to questions outside of a run, in the order of `asks`, None where no answer came; and why no further
+    question can be put, if none can: what has come is paid, so it is given back nevertheless."""
+    came: dict[Ask, Reply | None] = {}
+
+    def took(called: Sequence[Called]) -> None:
+        came.update((one.ask, one.reply) for one in called)
+
+    over: UserError | None = None
+    try:
+        engine.call(asks, purse, took, lambda: False)
+    except OutOfBudget as problem:
+        over = problem.reason
+    except UserError as problem:
+        over = problem
+    return [came.get(ask) for ask in asks], over

@@ -90,12 +90,11 @@ class Endpoints:
         tuning.counted(place, found.over)
         if found.problem is not None:
             raise found.problem
-        if found.spent.trained_tokens:  # it was made just now
 
-            async def served() -> None:
-                await tuning.served(self.server(model), found.model, listener)
+        async def served() -> None:
+            await tuning.served(self.server(model), found.model, listener)
 
-            self._runner.run(served())
+        self._runner.run(served())
         return address(model, found.model)
 
     def close(self) -> None:
