@@ -14,45 +14,31 @@ import json
 import logging
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
-from transformers import AutoModelForCausalLM, BitsAndBytesConfig
-from transformers.utils import logging as transformers_logging
 
 from semievol.config import Lora
+from semievol.engines import adapter_files, loading
+from semievol.engines.adapter_files import BASE, CONFIG, WEIGHTS, method_of
 from semievol.engines.chat import Chat
 from semievol.engines.models import suitability
-from semievol.engines.models.files import FULL_WEIGHTS, MODEL_FILES, read_json, shapes
+from semievol.engines.models.files import FULL_WEIGHTS, MODEL_FILES, read_json
 from semievol.engines.models.resolve import fingerprint
 from semievol.engines.packing import attention
 from semievol.engines.training import checkpoints, targets
 from semievol.errors import UserError
 
-WEIGHTS = "adapter_model.safetensors"
-CONFIG = "adapter_config.json"
-BASE = "base.json"
 _MOST_ADAPTERS = 4
 _MOST_FULL = 2
-Method = Literal["lora", "full"]
 _log = logging.getLogger(__name__)
-
-
-def is_adapter(folder: Path) -> bool:
-    """Whether a folder contains an adapter made here. A complete set of weights without our marker is a model."""
-    return (folder / CONFIG).is_file() or all((folder / file).is_file() for file in (BASE, checkpoints.MARKER))
-
-
-def method_of(folder: Path) -> Method:
-    """How the adapter in this folder was trained."""
-    return "lora" if (folder / CONFIG).is_file() else "full"
 
 
 class AdaptedModel:
@@ -69,7 +55,7 @@ class AdaptedModel:
         self.fingerprint = fingerprint(self.folder)
         self.device, self.four_bits = device, four_bits
         # Weights in few bits are never trained, whether they are held so here or were in the model's files.
-        self.few_bits = four_bits or bool(read_json(self.folder / "config.json").get("quantization_config"))
+        self.few_bits = four_bits or loading.few_bits(self.folder)
         self.model = self.fresh(dtype).requires_grad_(False).eval()
         limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         self.chat = Chat(self.folder, limit)
@@ -86,48 +72,7 @@ class AdaptedModel:
 
     def fresh(self, dtype: torch.dtype) -> Any:
         """A new copy of the base model, read from its folder, on the same device."""
-        transformers_logging.disable_progress_bar()  # only now: the bar of the download should be seen
-        try:
-            model, found = AutoModelForCausalLM.from_pretrained(
-                self.folder,
-                dtype=dtype,
-                use_safetensors=True,
-                trust_remote_code=False,
-                local_files_only=True,
-                ignore_mismatched_sizes=True,  # refused below with their names, like those that are missing
-                output_loading_info=True,
-                **self._in_four_bits(dtype),
-            )
-            model = model.to(self.device)
-        except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-            raise UserError(
-                f"The model cannot be loaded ({type(error).__name__}: {str(error)[:300]}).",
-                f"model {self.name}",
-                "Choose a causal language model whose architecture this version of transformers knows.",
-            ) from None
-        finally:
-            transformers_logging.enable_progress_bar()
-        for layer in model.modules():
-            # On processors with AVX512-BF16 the layers would repack their weights for answering, and a training after
-            # that would get no gradients through them (bitsandbytes 0.50.2, `matmul_4bit`).
-            if hasattr(layer, "support_avx512bf16_for_cpu"):
-                layer.support_avx512bf16_for_cpu = False
-        odd = [name for name, *_ in found["mismatched_keys"]]
-        suitability.refuse_incomplete(found["missing_keys"], odd, f"model {self.name}")
-        return model
-
-    def _in_four_bits(self, dtype: torch.dtype) -> dict[str, Any]:
-        """How transformers is told to hold the linear layers in 4 bits; nothing for a model whose files do so."""
-        if not self.four_bits or read_json(self.folder / "config.json").get("quantization_config"):
-            return {}
-        suitability.check_four_bits()
-        how = BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=dtype,
-        )
-        return {"quantization_config": how, "device_map": {"": str(self.device)}}
+        return loading.loaded(self.folder, self.name, self.device, dtype, self.four_bits)
 
     @contextmanager
     def away(self) -> Iterator[None]:
@@ -235,7 +180,7 @@ class AdaptedModel:
         )
         if start is not None:
             self.check(start)
-            config = _read_config(start)
+            config = adapter_files.read_config(start)
             config.lora_dropout = 0.0 if config.target_parameters else lora.dropout
         config.inference_mode = False
         with torch.random.fork_rng(devices=[]):
@@ -271,7 +216,7 @@ class AdaptedModel:
         dtype: what the weights are rounded to; None leaves them unchanged."""
         assert self.peft is not None
         folder.mkdir(parents=True, exist_ok=True)
-        _save_weights(self._weights(name), folder / WEIGHTS, dtype)
+        adapter_files.save_weights(self._weights(name), folder / WEIGHTS, dtype)
         config = copy.copy(self.peft.peft_config[name])
         config.base_model_name_or_path = self.name
         config.inference_mode = True
@@ -282,7 +227,7 @@ class AdaptedModel:
     def save_full(self, weights: dict[str, torch.Tensor], folder: Path, dtype: torch.dtype | None = None) -> None:
         """Writes a complete set of weights with the base's settings and tokenizer: an ordinary model folder."""
         folder.mkdir(parents=True, exist_ok=True)
-        _save_weights(weights | self._fixed, folder / FULL_WEIGHTS, dtype)
+        adapter_files.save_weights(weights | self._fixed, folder / FULL_WEIGHTS, dtype)
         for path in self.folder.iterdir():
             if path.name in MODEL_FILES and path.is_file():
                 shutil.copyfile(path, folder / path.name)
@@ -292,7 +237,7 @@ class AdaptedModel:
 
     def full_weights(self, folder: Path) -> dict[str, torch.Tensor]:
         """The complete set of weights in a folder. Raises UserError if names or shapes differ from the base's."""
-        _check_shapes(self._own, folder, FULL_WEIGHTS, beside=self._fixed)
+        adapter_files.check_shapes(self._own, folder, FULL_WEIGHTS, beside=self._fixed)
         return {name: tensor for name, tensor in load_file(folder / FULL_WEIGHTS).items() if name in self._own}
 
     def _note_base(self, folder: Path) -> None:
@@ -300,7 +245,7 @@ class AdaptedModel:
         (folder / BASE).write_text(json.dumps(note, indent=1), encoding="utf-8")
 
     def _load_full(self, folder: Path) -> dict[str, torch.Tensor]:
-        key = _key(folder)
+        key = adapter_files.key(folder)
         if key not in self._full:
             self.check(folder)
             while len(self._full) >= _MOST_FULL:
@@ -311,12 +256,12 @@ class AdaptedModel:
         return self._full[key]
 
     def _load(self, folder: Path) -> str:
-        key = _key(folder)
+        key = adapter_files.key(folder)
         if key not in self._loaded:
             self.check(folder)
             while len(self._loaded) >= _MOST_ADAPTERS:
                 self.remove(self._loaded.pop(next(iter(self._loaded))))
-            config = _read_config(folder)
+            config = adapter_files.read_config(folder)
             config.inference_mode = True
             name = self._attach(config)
             self.restore(name, folder)
@@ -360,7 +305,7 @@ class AdaptedModel:
         the adapter and raises UserError."""
         own = self._weights(name)
         try:
-            _check_shapes(own, folder, WEIGHTS)
+            adapter_files.check_shapes(own, folder, WEIGHTS)
         except UserError:
             self.remove(name)
             raise
@@ -368,40 +313,3 @@ class AdaptedModel:
         with torch.no_grad():
             for key, tensor in load_file(folder / WEIGHTS).items():
                 own[key].copy_(tensor)
-
-
-def _key(folder: Path) -> tuple[str, str]:
-    """Identifies a loaded adapter: another one may be written to the same place later."""
-    marker = folder / checkpoints.MARKER
-    return str(folder.resolve()), marker.read_text(encoding="utf-8") if marker.is_file() else ""
-
-
-def _save_weights(weights: Mapping[str, torch.Tensor], file: Path, dtype: torch.dtype | None) -> None:
-    on_cpu = {key: t.detach().to("cpu", dtype or t.dtype).contiguous() for key, t in sorted(weights.items())}
-    save_file(on_cpu, file, metadata={"format": "pt"})
-
-
-def _check_shapes(
-    own: Mapping[str, torch.Tensor], folder: Path, file: str, beside: Mapping[str, torch.Tensor] | None = None
-) -> None:
-    """beside: what may also be in the file."""
-    expected, found = {key: tuple(tensor.shape) for key, tensor in own.items()}, shapes(folder / file)
-    found = {key: shape for key, shape in found.items() if key not in (beside or {})}
-    if found == expected:
-        return
-    odd = sorted(key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key))
-    raise UserError(
-        f"The adapter does not fit the model: {len(odd)} of {len(expected)} tensors differ "
-        f"({odd[0]}: expected {expected.get(odd[0])}, found {found.get(odd[0])}).",
-        f"adapter {folder.name}",
-        "Choose the model and the rank that it was trained with.",
-    )
-
-
-def _read_config(folder: Path) -> LoraConfig:
-    values = read_json(folder / CONFIG)
-    if values.get("peft_type") != "LORA":
-        found = values.get("peft_type")
-        raise UserError(f"Expected a LoRA adapter, found {found}.", f"adapter {folder.name}", "Choose another one.")
-    known = set(LoraConfig.__dataclass_fields__)
-    return LoraConfig(**{key: value for key, value in values.items() if key in known})

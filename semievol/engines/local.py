@@ -19,7 +19,8 @@ import torch
 from semievol.config import Voter
 from semievol.endpoints import is_endpoint, name_of, tuned_of, unknown
 from semievol.engines import vectors
-from semievol.engines.adapters import AdaptedModel, is_adapter
+from semievol.engines.adapter_files import is_adapter
+from semievol.engines.adapters import AdaptedModel
 from semievol.engines.answering.sharing import Sharing
 from semievol.engines.chat import Chat
 from semievol.engines.cluster import joining

@@ -8,7 +8,7 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from semievol.engines.adapters import BASE, CONFIG, WEIGHTS
+from semievol.engines.adapter_files import BASE, CONFIG, WEIGHTS
 from semievol.engines.local import LocalEngine
 from semievol.engines.training import checkpoints
 from semievol.errors import UserError

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from safetensors.torch import load_file
 
-from semievol.engines.adapters import WEIGHTS
+from semievol.engines.adapter_files import WEIGHTS
 from semievol.engines.cluster import joining
 from semievol.engines.local import LocalEngine
 from semievol.engines.training import checkpoints

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from semievol.config import Tuning
-from semievol.engines.adapters import WEIGHTS
+from semievol.engines.adapter_files import WEIGHTS
 from semievol.engines.local import LocalEngine
 from semievol.engines.models import hardware
 from semievol.engines.models.files import FULL_WEIGHTS

@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 from semievol.config import Lora, Tuning
-from semievol.engines.adapters import AdaptedModel, method_of
+from semievol.engines.adapter_files import method_of
+from semievol.engines.adapters import AdaptedModel
 from semievol.engines.local import LocalEngine
 from semievol.engines.models import footprint, suitability
 from semievol.engines.models.tokenizer import folder_of

@@ -11,7 +11,7 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-from semievol.engines.adapters import CONFIG, WEIGHTS
+from semievol.engines.adapter_files import CONFIG, WEIGHTS
 from semievol.engines.local import LocalEngine
 from semievol.engines.models import suitability
 from semievol.engines.models.files import FULL_WEIGHTS

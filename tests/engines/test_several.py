@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from semievol.config import Lora, Tuning
-from semievol.engines.adapters import WEIGHTS
+from semievol.engines.adapter_files import WEIGHTS
 from semievol.engines.chat import Turn
 from semievol.engines.local import LocalEngine
 from semievol.engines.models import hardware

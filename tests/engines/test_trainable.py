@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from semievol.config import Tuning
-from semievol.engines.adapters import BASE, CONFIG
+from semievol.engines.adapter_files import BASE, CONFIG
 from semievol.engines.local import LocalEngine
 from semievol.engines.models.files import FULL_WEIGHTS
 from semievol.engines.training import checkpoints, trainable

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from semievol.config import Lora, Tuning
-from semievol.engines.adapters import WEIGHTS
+from semievol.engines.adapter_files import WEIGHTS
 from semievol.engines.chat import Turn
 from semievol.engines.local import LocalEngine
 from semievol.engines.training import batches, checkpoints, loop

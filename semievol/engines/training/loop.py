@@ -18,7 +18,8 @@ import torch
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from semievol.config import Tuning
-from semievol.engines.adapters import AdaptedModel, Method
+from semievol.engines.adapter_files import Method
+from semievol.engines.adapters import AdaptedModel
 from semievol.engines.chat import Turn
 from semievol.engines.models.footprint import Fit
 from semievol.engines.training import batches, checkpoints, launching, together

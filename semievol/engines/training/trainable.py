@@ -13,7 +13,8 @@ from typing import Any
 import torch
 
 from semievol.config import Tuning
-from semievol.engines.adapters import AdaptedModel, Method, method_of
+from semievol.engines.adapter_files import Method, method_of
+from semievol.engines.adapters import AdaptedModel
 from semievol.errors import UserError
 
 
