@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from semievol.importing.build import Imported
+from semievol.importing.imported import Imported
 from semievol.records import SPLITS, Split
 from semievol.task.prompts import render
 

@@ -21,8 +21,9 @@ from semievol.errors import UserError
 from semievol.export import restoring
 from semievol.export.archive import ENDING
 from semievol.export.files import sha256
-from semievol.importing.build import Imported, build_records
+from semievol.importing.build import build_records
 from semievol.importing.doubts import ABOUT_COLUMNS, ABOUT_TASK, shared_instruction
+from semievol.importing.imported import Imported
 from semievol.importing.joined_columns import with_joined
 from semievol.importing.label_names import named, with_names
 from semievol.importing.label_spellings import parse_relabel

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from semievol.importing.accepted import AcceptedRows, Records
 from semievol.importing.duplicates import Tracer, Traces
 from semievol.importing.mapping import Mapping
-from semievol.importing.table import Table, TableWriter
+from semievol.importing.table import Table
+from semievol.importing.table_writer import TableWriter
 from semievol.records import SPLITS, Record
 
 

@@ -19,7 +19,8 @@ import pyarrow as pa
 import pytest
 
 from semievol.errors import UserError
-from semievol.importing.build import Imported, build_records
+from semievol.importing.build import build_records
+from semievol.importing.imported import Imported
 from semievol.importing.mapping import Mapping, parse_mapping
 from semievol.importing.readers.read import read_table
 from semievol.importing.suggestions import suggest_mapping

@@ -11,8 +11,9 @@ import pytest
 from semievol.errors import UserError
 from semievol.importing import build
 from semievol.importing.accepted import Records
-from semievol.importing.build import Imported, build_records, check_tables
+from semievol.importing.build import build_records, check_tables
 from semievol.importing.duplicates import small_edits
+from semievol.importing.imported import Imported
 from semievol.importing.mapping import Mapping
 from semievol.importing.readers.read import read_table
 from semievol.importing.table import Table

@@ -9,8 +9,8 @@ import pytest
 
 from semievol.errors import UserError
 from semievol.importing import import_report
-from semievol.importing.build import Imported
 from semievol.importing.checks import Correction
+from semievol.importing.imported import Imported
 from semievol.importing.mapping import Mapping
 from semievol.importing.readers.overrides import ReadAs
 from semievol.importing.readers.read import read_table

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from semievol.errors import UserError
-from semievol.importing.build import Imported
+from semievol.importing.imported import Imported
 from semievol.importing.label_spellings import variants
 from semievol.importing.readers.read import read_table
 from semievol.importing.table import Table

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from semievol.errors import UserError
-from semievol.importing.build import Imported
 from semievol.importing.earlier_mapping import mapping_again
+from semievol.importing.imported import Imported
 from semievol.importing.readers.read import read_table
 from semievol.importing.table import Table
 from semievol.jobs.intake import prepare

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from semievol.errors import UserError
-from semievol.importing.build import Finding, Imported
+from semievol.importing.checks import Finding
+from semievol.importing.imported import Imported
 from semievol.importing.readers.read import read_table
 from semievol.importing.table import Table
 from semievol.jobs.intake import prepare

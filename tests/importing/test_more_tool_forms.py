@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from semievol.importing.build import Imported
+from semievol.importing.imported import Imported
 from semievol.importing.readers.read import read_table
 from semievol.importing.suggestions import suggest_mapping
 from semievol.importing.table import Table

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from semievol.importing.build import Imported
+from semievol.importing.imported import Imported
 from semievol.importing.readers.read import read_table
 from semievol.importing.table import Table
 from semievol.jobs.intake import prepare

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from semievol.importing.build import Imported
+from semievol.importing.imported import Imported
 from semievol.importing.readers.overrides import AS_FOUND, ReadAs
 from semievol.importing.readers.read import read_table
 from semievol.importing.table import Table

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from semievol.importing.build import Imported, build_records
+from semievol.importing.build import build_records
+from semievol.importing.imported import Imported
 from semievol.importing.mapping import Mapping, parse_mapping
 from semievol.importing.readers.read import read_table
 from semievol.importing.suggestions import suggest_mapping

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from semievol.annotation.votes import leading
-from semievol.importing.table import Doubt, Limits, Table, TableWriter, snippet
+from semievol.importing.table import Doubt, Limits, Table, snippet
+from semievol.importing.table_writer import TableWriter
 
 QUESTION, ANSWER, EARLIER = "question", "answer", "earlier turns"
 SAMPLE = 50

@@ -29,7 +29,8 @@ from semievol.importing.readers.quotes import (
     without_blanks_after_quotes,
 )
 from semievol.importing.readers.title_lines import lines_above
-from semievol.importing.table import MEGABYTE, Doubt, Limits, Table, TableWriter, check_columns
+from semievol.importing.table import MEGABYTE, Doubt, Limits, Table, check_columns
+from semievol.importing.table_writer import TableWriter
 
 _SNIFFED_LINES = 200
 _FITS = 0.9

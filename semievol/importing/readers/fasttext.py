@@ -7,7 +7,8 @@ import re
 from itertools import islice
 
 from semievol.importing.readers.content import Content
-from semievol.importing.table import Doubt, Limits, Table, TableWriter, snippet
+from semievol.importing.table import Doubt, Limits, Table, snippet
+from semievol.importing.table_writer import TableWriter
 
 _PREFIX, _LOOKED_AT, _MOST = "__label__", 200, 0.9
 _CODE = re.compile(r"[A-Za-z]\w*:\w+")

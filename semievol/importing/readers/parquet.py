@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from semievol.errors import UserError
 from semievol.importing.readers.content import Content
-from semievol.importing.table import Limits, Table, TableWriter, check_cells, check_columns
+from semievol.importing.table import Limits, Table, check_cells, check_columns
+from semievol.importing.table_writer import TableWriter
 
 # pa.ArrowException does not cover all that a file with flipped bytes provokes.
 _UNREADABLE = (pa.ArrowException, OSError, ValueError, LookupError, ArithmeticError, MemoryError)

@@ -6,7 +6,8 @@ import itertools
 import re
 
 from semievol.importing.readers.content import Content
-from semievol.importing.table import Limits, Table, TableWriter, check_columns
+from semievol.importing.table import Limits, Table, check_columns
+from semievol.importing.table_writer import TableWriter
 
 _RULE = re.compile(r"[|+]?\s*:?-{2,}:?(?:\s*[|+]\s*:?-{2,}:?)*\s*[|+]?")
 _FOOTER = re.compile(r"\(\d+ rows?\)|\d+ rows? in set.*")

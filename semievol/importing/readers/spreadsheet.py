@@ -26,7 +26,8 @@ from semievol.importing.readers.blank_names import NUMBERS, without_row_numbers
 from semievol.importing.readers.content import Content
 from semievol.importing.readers.header import settled, unnamed
 from semievol.importing.readers.overrides import AS_FOUND, ReadAs
-from semievol.importing.table import MEGABYTE, MERGED, Doubt, Limits, Table, TableWriter, check_columns
+from semievol.importing.table import MEGABYTE, MERGED, Doubt, Limits, Table, check_columns
+from semievol.importing.table_writer import TableWriter
 
 _SAVE_AGAIN = "Open it in a spreadsheet program and save it again as .xlsx, or export it as CSV UTF-8."
 _STRING = f"{{{SHEET_MAIN_NS}}}si"

@@ -13,7 +13,8 @@ from typing import Any
 
 from semievol.errors import UserError
 from semievol.importing.readers.content import SAVE_AS_UTF8, Content
-from semievol.importing.table import Limits, Table, TableWriter, check_columns
+from semievol.importing.table import Limits, Table, check_columns
+from semievol.importing.table_writer import TableWriter
 
 OBJECT = "object"
 """Name of the only column where records are read whole (`ReadAs.whole`)."""

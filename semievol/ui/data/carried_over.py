@@ -13,8 +13,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from semievol.errors import UserError
 from semievol.importing.accepted import AcceptedRows, content_keys, kept_rows
-from semievol.importing.build import Imported
 from semievol.importing.column_cells import MOST_LABELS
+from semievol.importing.imported import Imported
 from semievol.importing.mapping import Mapping as Columns
 from semievol.importing.mapping import check_mapping
 from semievol.importing.rows import rows_of

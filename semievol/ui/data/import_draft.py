@@ -15,7 +15,7 @@ from typing import Any
 import streamlit as st
 
 from semievol.errors import UserError
-from semievol.importing.build import Imported
+from semievol.importing.imported import Imported
 from semievol.importing.readers.overrides import ReadAs
 from semievol.importing.table import Table
 from semievol.jobs.intake import TokenLengths

@@ -14,9 +14,10 @@ from typing import Any
 import streamlit as st
 
 from semievol.errors import UserError
-from semievol.importing.build import Imported, check_tables
+from semievol.importing.build import check_tables
 from semievol.importing.doubts import shared_instruction
 from semievol.importing.earlier_mapping import count_from
+from semievol.importing.imported import Imported
 from semievol.importing.joined_columns import with_joined
 from semievol.importing.label_spellings import label_variants, relabeled, relabeled_before
 from semievol.importing.mapping import Mapping as Columns
