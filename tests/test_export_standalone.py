@@ -20,7 +20,7 @@ from semievol.engines.models.prompts import reader
 from semievol.engines.models.tokenizer import STARTER_FOLDER
 from semievol.errors import UserError
 from semievol.export import script
-from semievol.jobs import inference_client, inference_server
+from semievol.jobs import inference_client, inference_process, inference_server
 from semievol.jobs.predicting import predict
 from semievol.method.protocols import Ask
 from semievol.records import Example, Record, Task
@@ -84,7 +84,7 @@ def test_the_playground_answers_as_predict_does(
     def served(store: object, config: object, request: dict[str, Any], watch: object) -> list[dict[str, Any]]:
         return inference_server.answer(engine, json.loads(json.dumps(request)))
 
-    monkeypatch.setattr(inference_client, "_request", served)
+    monkeypatch.setattr(inference_process, "request", served)
     for question, row in zip(QUESTIONS, answers, strict=True):
         (said,) = inference_client.ask(world.store, world.round.id, Record("asked", question), models=("evolved",))
         assert said["answer"] == row["answer"]

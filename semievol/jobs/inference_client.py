@@ -1,23 +1,12 @@
-"""Asking a model at once, for "ask again" and the playground: a client without torch for the inference process.
-
-The process starts with the first question, or earlier where a page expects one (`warm`), and ends after a while without
-one. It holds one model. Both talk over a Unix socket that only this user can open: a request is one JSON line, and so
-is the reply; before it, lines may come that say what is being done.
-"""
+"""Asking a model at once, for "ask again" and the playground: what pages ask the inference process, without torch."""
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import math
-import socket
-import tempfile
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -26,8 +15,8 @@ from semievol import presets
 from semievol.config import VOTERS, Config
 from semievol.engines.models import footprint, tokenizer
 from semievol.errors import UserError
-from semievol.jobs import remote_models
-from semievol.jobs.environment import start_process
+from semievol.jobs import inference_process, remote_models
+from semievol.jobs.inference_process import Watch, unwatched
 from semievol.method import voters
 from semievol.method.label_errors import Suspect
 from semievol.method.preflight import Preflight, Way
@@ -39,30 +28,11 @@ from semievol.store.results import outcomes, places
 from semievol.store.runs import rounds, runs
 from semievol.store.runs.rounds import Round
 
-START_SECONDS = 60.0
-REPLY_SECONDS = 120.0
 PROCESS_BYTES = 0.6e9
 """Memory of the inference process beside the model's weights."""
 SPARE_BYTES = 1.0e9
 """Memory that stays free for everything else when a model is loaded that nobody has asked for yet."""
-Watch = Callable[[str], None]
-_DOING = {
-    "start": "Starting the model's process",
-    "load": "Loading the model",
-    "embed": "Embedding the labeled records",
-    "answer": "Answering",
-    "neighbours": "Looking for the nearest labeled records",
-    "vote": "Asking the simple baselines",
-    "respond": "Answering",
-    "map": "Drawing the map",
-    "judge": "Asking the judge again",
-    "examine": "Answering every labeled record from the others",
-}
 _warming = threading.Lock()
-
-
-def _unwatched(words: str) -> None:
-    """Nobody is told what is being done."""
 
 
 def ask(
@@ -71,7 +41,7 @@ def ask(
     question: Record,
     demonstrations: Sequence[Demonstration] = (),
     models: Sequence[str] = ("base",),
-    watch: Watch = _unwatched,
+    watch: Watch = unwatched,
 ) -> list[dict[str, Any]]:
     """Answers of `models` ("base", "warm_up", "evolved") to one question, in their order. watch: is told in words what
     is being done whenever that changes.
@@ -87,7 +57,7 @@ def ask(
         paths = {name: round_.config.model if path == "base" else str(path) for name, path in there}
         return remote_models.ask(store, round_.config, task, question, demonstrations, paths)
     request = _question(round_.config, task, question, demonstrations, there)
-    return list(_request(store, round_.config, request, watch))
+    return list(inference_process.request(store, round_.config, request, watch))
 
 
 def warm(store: Store, config: Config, task: Task, round_id: int | None = None, models: Sequence[str] = ()) -> bool:
@@ -99,7 +69,7 @@ def warm(store: Store, config: Config, task: Task, round_id: int | None = None, 
     if runs.active_run(store) is not None or runs.queue(store) or not _warming.acquire(blocking=False):
         return False
     try:
-        running = _connect(store.home / "asking.json")
+        running = inference_process.connect(store)
         if running is not None:
             running.close()
         if psutil.virtual_memory().available < SPARE_BYTES + (
@@ -108,20 +78,12 @@ def warm(store: Store, config: Config, task: Task, round_id: int | None = None, 
             return False
         adapters = [("base", "base")] if round_id is None else _adapters(store, round_id, models)
         trial = Record("trial", "Hello", ("yes", "no") if task.kind == "multiple_choice" else ())
-        _request(store, config, _question(config, task, trial, (), adapters) | {"verb": "warm"})
+        inference_process.request(store, config, _question(config, task, trial, (), adapters) | {"verb": "warm"})
     except (UserError, OSError):  # nobody has asked; a question will say what is wrong
         return False
     finally:
         _warming.release()
     return True
-
-
-def release(store: Store) -> None:
-    """Ends the inference process after what it is doing: a run needs the memory. Does not wait."""
-    client = _connect(store.home / "asking.json")
-    if client is not None:
-        with client, contextlib.suppress(OSError):
-            client.sendall(b'{"verb": "end"}\n')
 
 
 def bytes_needed(model: str, four_bits: bool = False) -> float:
@@ -145,11 +107,11 @@ def try_model(store: Store, model: str, question: str) -> str:
     """A model's free answer to a question that belongs to no project, as long as the settings' default allows."""
     config = presets.load("studio", assignments=[f"model={json.dumps(model)}"])
     request = _question(config, Task("text"), Record("tried", question), (), [("base", "base")])
-    return str(_request(store, config, request)[0]["text"])
+    return str(inference_process.request(store, config, request)[0]["text"])
 
 
 def nearest(
-    store: Store, round_id: int, question: Record, k: int, watch: Watch = _unwatched, embedder: str | None = None
+    store: Store, round_id: int, question: Record, k: int, watch: Watch = unwatched, embedder: str | None = None
 ) -> list[Demonstration]:
     """The k labeled records most like `question`, most similar first. watch: as in `ask`. embedder: None takes the
     round's."""
@@ -163,7 +125,7 @@ def nearest_of(
     labeled: Sequence[Record],
     question: Record,
     k: int,
-    watch: Watch = _unwatched,
+    watch: Watch = unwatched,
     embedder: str | None = None,
 ) -> list[Demonstration]:
     """As `nearest`, among these labeled records. embedder: None takes the config's."""
@@ -175,7 +137,7 @@ def nearest_of(
         "embedder": embedder or config.propagation.embedder,
     }
     by_id = {record.id: record for record in labeled}
-    found = _request(store, config, request, watch)
+    found = inference_process.request(store, config, request, watch)
     return [Demonstration(by_id[record_id], similarity) for record_id, similarity in found]
 
 
@@ -184,7 +146,7 @@ def similarities(
     round_id: int,
     question: Record,
     ids: Sequence[str],
-    watch: Watch = _unwatched,
+    watch: Watch = unwatched,
     embedder: str | None = None,
 ) -> dict[str, float]:
     """How similar labeled records with these ids are to `question`, measured as `nearest` does. watch: as in `ask`."""
@@ -198,10 +160,10 @@ def similarities(
         "embedder": embedder or round_.config.propagation.embedder,
         "only": list(ids),
     }
-    return dict(_request(store, round_.config, request, watch))
+    return dict(inference_process.request(store, round_.config, request, watch))
 
 
-def vote(store: Store, round_id: int, question: Record, watch: Watch = _unwatched) -> list[dict[str, Any]]:
+def vote(store: Store, round_id: int, question: Record, watch: Watch = unwatched) -> list[dict[str, Any]]:
     """Answers of the voters (nearest labeled records, regression) that fit the task, as dicts like those of `ask`,
     without mass and seconds. watch: as in `ask`."""
     round_ = rounds.get_round(store, round_id)
@@ -214,11 +176,11 @@ def vote(store: Store, round_id: int, question: Record, watch: Watch = _unwatche
         "voters": [how for how in VOTERS if not voters.obstacle(task, labeled, [question], how)],
         "config": round_.config.model_dump(mode="json"),
     }
-    return list(_request(store, round_.config, request, watch)) if request["voters"] else []
+    return list(inference_process.request(store, round_.config, request, watch)) if request["voters"] else []
 
 
 def judge(
-    store: Store, round_id: int, asks: Sequence[tuple[Record, Ask]], watch: Watch = _unwatched
+    store: Store, round_id: int, asks: Sequence[tuple[Record, Ask]], watch: Watch = unwatched
 ) -> list[str | None]:
     """The judge's answer to each of these questions, as `conversations.questions` makes them; None where it cannot be
     read. watch: as in `ask`."""
@@ -232,10 +194,10 @@ def judge(
         "asks": [asdict(replace(ask, model=own.get(model) or model)) for _, ask in asks],
         "config": round_.config.model_dump(mode="json"),
     }
-    return list(_request(store, round_.config, request, watch))
+    return list(inference_process.request(store, round_.config, request, watch))
 
 
-def examine(store: Store, config: Config, version_id: int, watch: Watch = _unwatched) -> Preflight:
+def examine(store: Store, config: Config, version_id: int, watch: Watch = unwatched) -> Preflight:
     """What the labeled records of a version say of propagation, before any training. watch: as in `ask`."""
     labeled = records.load_records(store, version_id, "labeled")
     request = {
@@ -244,14 +206,14 @@ def examine(store: Store, config: Config, version_id: int, watch: Watch = _unwat
         "labeled": [asdict(record) for record in labeled],
         "config": config.model_dump(mode="json"),
     }
-    found = _request(store, config, request, watch)
+    found = inference_process.request(store, config, request, watch)
     by_id = {record.id: record for record in labeled}
     suspects = [Suspect(by_id[i], label, likelier, spread) for i, label, likelier, spread in found["suspects"]]
     ways = {how: Way(*numbers) for how, numbers in found["ways"].items()}
     return Preflight(found["records"], found["majority"], ways, suspects)
 
 
-def draw_map(store: Store, round_id: int, watch: Watch = _unwatched) -> None:
+def draw_map(store: Store, round_id: int, watch: Watch = unwatched) -> None:
     """Gives the records of a round that has demonstrations, but no map, their places. watch: as in `ask`."""
     round_ = rounds.get_round(store, round_id)
     mapped = [one for one in records.load_records(store, round_.version_id) if one.split in ("labeled", "unlabeled")]
@@ -261,7 +223,7 @@ def draw_map(store: Store, round_id: int, watch: Watch = _unwatched) -> None:
         "embedder": round_.config.propagation.embedder,
         "seed": round_.config.seed,
     }
-    found = _request(store, round_.config, request, watch)
+    found = inference_process.request(store, round_.config, request, watch)
     places.save(store, round_id, {record.id: (x, y) for record, (x, y) in zip(mapped, found, strict=True)})
 
 
@@ -288,80 +250,3 @@ def _question(
         "rule_first": config.rule_first,
         "longest": config.propagation.max_answer_tokens,
     }
-
-
-def call(store: Store, config: Config, request: dict[str, Any], watch: Watch) -> Any:
-    """What the process with the config's model replies to a request. Raises UserError where it cannot, in its words."""
-    return _request(store, config, request, watch)
-
-
-def _request(store: Store, config: Config, request: dict[str, Any], watch: Watch = _unwatched) -> Any:
-    request |= {"model": config.model, "precision": config.precision, "threads": config.threads}
-    line = json.dumps(request).encode() + b"\n"
-    try:
-        try:
-            reply = _exchange(store.home, line, watch)
-        except ConnectionError:  # the process was just ending; the second try starts a new one
-            reply = _exchange(store.home, line, watch)
-    except TimeoutError:
-        raise UserError("No answer came in time.", "asking.log", "Ask again, or choose a smaller model.") from None
-    except ConnectionError:
-        raise UserError(
-            "The model process ended before it answered.", "asking.log", "Ask again; the log says why."
-        ) from None
-    if "error" in reply:
-        raise UserError(**reply["error"])
-    return reply["result"]
-
-
-def _exchange(home: Path, line: bytes, watch: Watch) -> dict[str, Any]:
-    """One request to the inference process, which is started if there is none, and its reply.
-
-    Raises ConnectionError where the process ends before it has replied.
-    """
-    address_file = home / "asking.json"
-    client = _connect(address_file)
-    if client is None:
-        watch(_DOING["start"])
-        with open(home / "asking.lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # two questions at once start one process
-            client = _connect(address_file) or _start(home, address_file)
-    watch(_DOING["load"])  # until the process says what it does: it may be loading for somebody else
-    client.settimeout(REPLY_SECONDS)
-    with client, client.makefile("rwb") as stream:
-        stream.write(line)
-        stream.flush()
-        for said in stream:
-            reply = dict(json.loads(said))
-            if "doing" not in reply:
-                return reply
-            watch(_DOING[reply["doing"]] + (": {:,} of {:,} done".format(*reply["of"]) if "of" in reply else ""))
-    raise ConnectionError("the stream ended without a reply")
-
-
-def _connect(address_file: Path) -> socket.socket | None:
-    try:
-        address = json.loads(address_file.read_text())["socket"]
-        client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        client.connect(address)
-    except (OSError, ValueError, KeyError):
-        return None
-    return client
-
-
-def _start(home: Path, address_file: Path) -> socket.socket:
-    # In the temporary folder, as a Unix socket's path may have about 100 bytes and a workspace's path is often longer.
-    folder = Path(tempfile.mkdtemp(prefix="semievol-"))
-    arguments = [str(folder / "socket"), str(home / "embeddings")]
-    process = start_process("semievol.jobs.inference_server", arguments, home / "logs" / "asking.log")
-    temporary = address_file.with_suffix(".tmp")
-    temporary.write_text(json.dumps({"socket": str(folder / "socket"), "pid": process.pid}))
-    temporary.chmod(0o600)
-    temporary.replace(address_file)
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        client = _connect(address_file)
-        if client is not None:
-            return client
-        time.sleep(0.05)
-    raise UserError("The model process did not start.", "asking.log", "Read the log in the workspace's logs folder.")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from semievol.jobs import inference_client, sent_prompts
-from semievol.jobs.inference_client import Watch
+from semievol.jobs.inference_process import Watch
 from semievol.method.metrics import clopper_pearson
 from semievol.method.protocols import Ask
 from semievol.records import Record

@@ -21,7 +21,7 @@ from semievol.config import Config
 from semievol.engines.cluster import joining
 from semievol.engines.models import suitability
 from semievol.errors import UserError
-from semievol.jobs import inference_client, planning, remote_models
+from semievol.jobs import inference_process, planning, remote_models
 from semievol.jobs.environment import start_process
 from semievol.store.data import projects
 from semievol.store.database import Store
@@ -165,7 +165,7 @@ def ensure_worker(store: Store) -> None:
         claims.fail_next(store, _no_worker(log))
         return
     os.pwrite(lock, b"x", fruitless)
-    inference_client.release(store)  # a model that waits for questions would share the memory with the run's own
+    inference_process.release(store)  # a model that waits for questions would share the memory with the run's own
     arguments = ["--workspace", str(store.home.resolve()), "--lock", str(lock)]
     try:
         start_process("semievol.jobs.worker", arguments, log, pass_fds=(lock,))

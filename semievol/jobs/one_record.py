@@ -15,8 +15,8 @@ import psutil
 from semievol.config import VOTERS, Collaborator, Config
 from semievol.engines.models import tokenizer
 from semievol.errors import UserError
-from semievol.jobs import inference_client, remote_models
-from semievol.jobs.inference_client import Watch
+from semievol.jobs import inference_client, inference_process, remote_models
+from semievol.jobs.inference_process import Watch
 from semievol.method import voters
 from semievol.method.conversations import path_of, questions, response_of
 from semievol.method.protocols import Plan
@@ -96,7 +96,7 @@ def _ask(
         "config": config.model_dump(mode="json"),
         "models": {"base": "base", config.model: "base", "warm_up": warm_up or "base"},
     }
-    found = inference_client.call(store, config, request, watch)
+    found = inference_process.request(store, config, request, watch)
     lists = ("probabilities", "token_logprobs", "token_entropies")
     response = Response(**found["response"] | {name: tuple(found["response"][name]) for name in lists})
     stands_in = one.model == "warm_up" and warm_up is None

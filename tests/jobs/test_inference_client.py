@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from semievol.errors import UserError
-from semievol.jobs import inference_client, launch
+from semievol.jobs import inference_client, inference_process, launch
 from semievol.presets import load
 from semievol.records import Demonstration, Record, Task
 from semievol.store.data import projects, versions
@@ -105,7 +105,7 @@ def test_a_question_is_asked_as_the_rounds_data_had_it(
     home: Store, round_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[dict[str, Any]] = []
-    monkeypatch.setattr(inference_client, "_request", lambda store, config, request, watch: asked.append(request) or [])
+    monkeypatch.setattr(inference_process, "request", lambda store, config, request, watch: asked.append(request) or [])
     project = rounds.get_round(home, round_id).project_id
     newer = Task("classification", labels=("roads", "water", "parks"))
     versions.store_version(home, project, [Record("a", "A tree fell", (), "parks", "labeled", 2)], {}, [], [], newer)
@@ -115,7 +115,7 @@ def test_a_question_is_asked_as_the_rounds_data_had_it(
 
 def test_what_the_round_holds_out_is_no_demonstration(home: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[dict[str, Any]] = []
-    monkeypatch.setattr(inference_client, "_request", lambda store, config, request, watch: asked.append(request) or [])
+    monkeypatch.setattr(inference_process, "request", lambda store, config, request, watch: asked.append(request) or [])
     project = projects.create_project(home, "Held", TASK)
     a, b = (Record(name, f"question {name}", (), "roads", "labeled", 2) for name in "ab")
     versions.store_version(home, project.id, [a, b], {}, [], [], TASK)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from semievol.jobs import inference_client, inference_server, judge_order, sent_prompts
+from semievol.jobs import inference_process, inference_server, judge_order, sent_prompts
 from semievol.jobs.judge_order import OrderAudit, Verdict
 from semievol.method.protocols import Ask, Reply
 from semievol.records import Record
@@ -50,7 +50,7 @@ def answer_with(monkeypatch: pytest.MonkeyPatch, engine: FakeEngine) -> None:
         watch("Asking the judge again")
         return inference_server._VERBS[asked["verb"]](engine, asked)
 
-    monkeypatch.setattr(inference_client, "_request", request)
+    monkeypatch.setattr(inference_process, "request", request)
 
 
 def test_the_prompt_is_the_judges_own_but_for_the_order(store: Store, round_id: int) -> None:

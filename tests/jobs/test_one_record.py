@@ -9,7 +9,7 @@ import pytest
 
 from semievol.config import Config
 from semievol.errors import UserError
-from semievol.jobs import inference_client, inference_server, one_record
+from semievol.jobs import inference_process, inference_server, one_record
 from semievol.presets import load
 from semievol.store.data import projects, records
 from semievol.store.database import Store, open_store
@@ -33,14 +33,14 @@ def served(monkeypatch: pytest.MonkeyPatch, engine: FakeEngine, broken: str = ""
     """The requests; they are answered here and now, by this engine. broken: a collaborator that fails."""
     asked: list[dict[str, Any]] = []
 
-    def request(store: Store, config: Config, request: dict[str, Any], watch: inference_client.Watch) -> Any:
+    def request(store: Store, config: Config, request: dict[str, Any], watch: inference_process.Watch) -> Any:
         asked.append(json.loads(json.dumps(request)))
         watch("Answering")
         if broken and request.get("collaborator", {}).get("name") == broken:
             raise UserError("The model process ended before it answered.", "asking.log", "Ask again.")
         return json.loads(json.dumps(inference_server._VERBS[request["verb"]](engine, asked[-1])))
 
-    monkeypatch.setattr(inference_client, "_request", request)
+    monkeypatch.setattr(inference_process, "request", request)
     return asked
 
 
@@ -88,12 +88,12 @@ def test_without_demonstrations_only_those_who_read_fail(store: Store, monkeypat
     project = made.with_data(store)
     assert project.version_id is not None
 
-    def request(store: Store, config: Config, request: dict[str, Any], watch: inference_client.Watch) -> Any:
+    def request(store: Store, config: Config, request: dict[str, Any], watch: inference_process.Watch) -> Any:
         if request["verb"] == "neighbours":
             raise UserError("The embedder is not there.", "embedder", "Choose another.")
         return json.loads(json.dumps(inference_server._VERBS[request["verb"]](FakeEngine(), request)))
 
-    monkeypatch.setattr(inference_client, "_request", request)
+    monkeypatch.setattr(inference_process, "request", request)
     asked = records.load_records(store, project.version_id, "unlabeled")[0]
     found = one_record.ask_all(store, project.id, project.version_id, config_of(), asked, "adapter", lambda words: None)
     assert [(said.error is None, said.stands_in) for said in found] == [(False, False), (True, False), (True, False)]

@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from semievol.config import Collaborator, Config
-from semievol.jobs import inference_client, inference_server
+from semievol.jobs import inference_client, inference_process, inference_server
 from semievol.presets import STUDIO_READERS
 from semievol.records import Task
 from semievol.store.data import projects, versions
@@ -157,7 +157,7 @@ def test_one_record_is_answered_by_all_and_a_change_drops_only_its_own_answer(
         watch("Answering")
         return json.loads(json.dumps(inference_server._VERBS[request["verb"]](FakeEngine(), request)))
 
-    monkeypatch.setattr(inference_client, "_request", request)
+    monkeypatch.setattr(inference_process, "request", request)
     app = visit("training", project=project.id)
     assert "the base model answers in its place" in told(app)
     app.number_input(key="tried_place").set_value(2).run()

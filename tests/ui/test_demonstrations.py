@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from semievol.jobs import inference_client, inference_server
+from semievol.jobs import inference_process, inference_server
 from semievol.records import Demonstration, Record
 from semievol.store.data import records
 from semievol.store.database import Store
@@ -74,7 +74,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     def request(store: Store, config: object, asked: dict[str, Any], watch: object) -> Any:
         return inference_server._VERBS[asked["verb"]](engine, asked)
 
-    monkeypatch.setattr(inference_client, "_request", request)
+    monkeypatch.setattr(inference_process, "request", request)
     return engine
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from semievol.jobs import inference_client, inference_server
+from semievol.jobs import inference_process, inference_server
 from semievol.store.database import Store
 from tests.fakes import FakeEngine
 from tests.ui import made
@@ -23,7 +23,7 @@ def test_a_project_without_a_round_is_examined_before_any_training(
     def request(store: Store, config: object, asked: dict[str, Any], watch: object) -> Any:
         return inference_server.examine(FakeEngine(), asked)
 
-    monkeypatch.setattr(inference_client, "_request", request)
+    monkeypatch.setattr(inference_process, "request", request)
     project = made.with_data(store)
     app = visit("demonstrations", project=project.id, view="Before training")
     assert "Will propagation help?" in told(app)

@@ -10,7 +10,7 @@ from sqlalchemy import delete, select, update
 from streamlit.testing.v1 import AppTest
 
 from semievol.endpoints import Endpoint
-from semievol.jobs import inference_client, inference_server
+from semievol.jobs import inference_process, inference_server
 from semievol.method.scorecards import JudgeAudit
 from semievol.records import Cost
 from semievol.store import schema, settings
@@ -95,7 +95,7 @@ def test_the_judge_is_asked_again_in_another_order(visit: Visit, store: Store, m
     def request(store: Store, config: object, asked: dict[str, Any], watch: object) -> Any:
         return inference_server._VERBS[asked["verb"]](engine, asked)
 
-    monkeypatch.setattr(inference_client, "_request", request)
+    monkeypatch.setattr(inference_process, "request", request)
     project = made.with_options(store)
     app = visit("responses", project=project.id, show="Scorecards")
     assert app.number_input(key="order_size").value == 2, "no more than there are"
