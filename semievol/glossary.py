@@ -23,6 +23,12 @@ TERMS: tuple[tuple[str, str, str], ...] = (
         r"regression",
         "No language model: a logistic regression on the vector that stands for a text's meaning.",
     ),
+    (
+        "Ensemble",
+        r"ensemble",
+        "A model's probabilities averaged with those of the simple models (neighbours' vote, regression), with the "
+        "weights that they have as collaborators.",
+    ),
     ("Demonstrations", r"demonstration", "The most similar labeled records, shown to a model before the question."),
     ("Point", r"\bpoints?\b", "Percentage point: from 80 % to 85 % right are 5 points."),
     (

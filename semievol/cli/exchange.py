@@ -36,6 +36,7 @@ def add(verb: Verb) -> None:
     option("--out", type=Path, required=True, metavar="F", help=f"a new file: {', '.join(TABLES)}")
     option("--model", choices=tuple(predicting.MODELS), default="evolved", help="of the round that counts")
     option("--demonstrations", action="store_true", help="show the most similar labeled records before each question")
+    option("--ensemble", action="store_true", help="average with the neighbours' vote and the regression")
 
 
 def _export(store: Store, chosen: argparse.Namespace) -> Outcome:
@@ -60,7 +61,14 @@ def _predict(store: Store, chosen: argparse.Namespace) -> Outcome:
     project = projects.find_project(store, chosen.project)
     with terminal.Bars() as bars:
         result = predicting.predict(
-            store, project, chosen.file, chosen.out, chosen.model, chosen.demonstrations, bars.show
+            store,
+            project,
+            chosen.file,
+            chosen.out,
+            chosen.model,
+            chosen.demonstrations,
+            bars.show,
+            ensembled=chosen.ensemble,
         )
     lines = [*result["notes"], f"Answered: {result['answered']:,} of {result['records']:,} records."]
     if result["shortened"]:

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from semievol.config import Collaborator, Config
+from semievol.config import VOTERS, Collaborator, Config
 from semievol.endpoints import is_endpoint
 from semievol.engines.models import suitability
 from semievol.engines.training.checkpoints import fault
@@ -26,7 +26,7 @@ from semievol.importing.rows import Row, rows_of
 from semievol.importing.table import Reject, Table
 from semievol.jobs import intake, launch, money, planning, remote_models
 from semievol.jobs.environment import for_models
-from semievol.method import remote
+from semievol.method import ensemble, remote, voters
 from semievol.method.confidence import answer_entropy, token_entropy
 from semievol.method.conversations import ask_of, base_path, chunks, response_of
 from semievol.method.protocols import Ask, Engine, Plan, Reply
@@ -114,18 +114,22 @@ def predict(
     demonstrations: bool = False,
     watch: Watch = unwatched,
     start_engine: Callable[[Store, Config, Watch], Engine] | None = None,
+    ensembled: bool = False,
 ) -> dict[str, Any]:
     """Answers every record of `file` and writes its columns with answer, probability and entropy to `out`.
 
     file: anything that an import reads; the columns are those of the project's own files, answers are not needed.
     out: its ending chooses the format, see `export.files.table`. demonstrations: the most similar labeled records are
-    shown before each question. Returns counts, and row and reason of the first records without an answer.
+    shown before each question. ensembled: the answers are those of the model together with the simple models that are
+    collaborators of its round (`method.ensemble`). Returns counts, and row and reason of the first records without an
+    answer.
     """
     files.fitting(out, files.TABLES)
     files.refuse_taken(out)
     chosen = newest(store, project, model)
     if demonstrations and not chosen.config.propagation.k:
         raise UserError("The round's settings show no demonstrations (k = 0).", project.name, "Leave them out.")
+    weighted = _weights(store, chosen, project.name) if ensembled else {}
     with projects.incoming_folder(store) as folder:
         table = intake.read({"unlabeled": file}, folder, watch)["unlabeled"]
         mapping, remarks = _mapping(chosen.version, table)
@@ -133,7 +137,8 @@ def predict(
         engine = (start_engine or _engine)(store, chosen.config, watch)
         rejects: list[Reject] = []
         whole = with_joined({"unlabeled": table}, mapping.columns())["unlabeled"]
-        answers = _answered(_plan(store, chosen), engine, chosen, whole, mapping, rejects, demonstrations, watch)
+        asking = _Asking(_plan(store, chosen), engine, chosen, demonstrations, weighted)
+        answers = _answered(asking, whole, mapping, rejects, watch)
         reasons = {reject.row: reject.reason for reject in rejects}
         files.table(out, _Lines(table, answers, reasons, chosen.version.task))
     silent = [(reject.row, reject.reason) for reject in table.rejected] + list(reasons.items())
@@ -144,6 +149,7 @@ def predict(
         "round": None if chosen.round is None else chosen.round.place,
         "model": model,
         "demonstrations": demonstrations,
+        "ensemble": ensembled,
         "out": str(out),
         "records": table.physical,
         "answered": table.physical - len(silent),
@@ -200,16 +206,42 @@ def _plan(store: Store, chosen: Model) -> Plan:
     return Plan(chosen.version.task, chosen.config, allowed, ())
 
 
-def _answered(
-    plan: Plan,
-    engine: Engine,
-    chosen: Model,
-    table: Table,
-    mapping: Mapping,
-    rejects: list[Reject],
-    demonstrations: bool,
-    watch: Watch,
-) -> _Answers:
+def _weights(store: Store, chosen: Model, project: str) -> dict[str, float]:
+    """The weights of the ensemble in the model's round. Raises UserError where it has none."""
+    fitted = rounds.weights(store, chosen.round.id) if chosen.round is not None else None
+    earned = fitted.get("everybody") if fitted else None
+    found = ensemble.weights(chosen.config, earned) if chosen.version.task.closed else {}
+    if chosen.round is None or not found:
+        raise UserError(
+            "There is no ensemble: in the model's round no simple model counts beside it.",
+            project,
+            "Leave out --ensemble, or make the neighbours' vote or the regression a collaborator.",
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """Who answers, and how. weighted: as `ensemble.weights` gives them; empty for the model alone."""
+
+    plan: Plan
+    engine: Engine
+    chosen: Model
+    demonstrations: bool
+    weighted: dict[str, float]
+
+    def simple(self, questions: Sequence[Record]) -> dict[str, dict[str, Response]]:
+        """Voter -> record id -> its response, of the voters in the ensemble."""
+        found: dict[str, dict[str, Response]] = {}
+        for how in VOTERS:
+            if how in self.weighted:
+                said = voters.poll(self.plan, self.engine, how, how, questions)
+                found[how] = {response.record_id: response for response in said}
+        return found
+
+
+def _answered(asking: _Asking, table: Table, mapping: Mapping, rejects: list[Reject], watch: Watch) -> _Answers:
+    plan, engine, chosen, demonstrations = asking.plan, asking.engine, asking.chosen, asking.demonstrations
     asker = Collaborator(name=chosen.name, model=chosen.name, demonstrations=demonstrations)
     settings = plan.config.propagation
     found = _Answers(Purse(plan.config.budget))
@@ -222,13 +254,15 @@ def _answered(
         if demonstrations:
             shown = engine.neighbours(plan.labeled, questions, settings.k, settings.embedder)
             near = {record.id: demonstrated for record, demonstrated in zip(questions, shown, strict=True)}
+        simple = asking.simple(questions)
         for _, chunk in chunks(questions, near or None, engine.chunk):
             asks = [ask_of(plan, engine, "predict", r, asker, {chosen.name: chosen.path}, near) for r in chunk]
             found.shortened += sum(bool(ask.left_out) and not ask.too_long for ask in asks)
             put = [ask for ask in asks if not ask.too_long]
             given = iter(found.asked(engine, put) if plan.config.is_far else engine.answer(put))
             for record, ask in zip(chunk, asks, strict=True):
-                found.by_place[asked[record.id].place] = _answer_of(plan, record, ask, given)
+                beside = {how: said[record.id] for how, said in simple.items()}
+                found.by_place[asked[record.id].place] = _answer_of(asking, record, ask, given, beside)
             done += len(chunk)
             watch("Answering", done, len(table))
     return found
@@ -239,14 +273,19 @@ def _record(task: Task, name: str, row: Row) -> Record:
     return Record(name, row.question, options, row=row.number, earlier=row.earlier)
 
 
-def _answer_of(plan: Plan, record: Record, ask: Ask, given: Iterator[Reply | None]) -> _Answer:
-    """The answer that the next of the replies gives, if the question was put."""
+def _answer_of(
+    asking: _Asking, record: Record, ask: Ask, given: Iterator[Reply | None], beside: dict[str, Response]
+) -> _Answer:
+    """The answer that the next of the replies gives, if the question was put. beside: the simple models' responses."""
     if ask.too_long:
         return _Answer(note="The record is too long for the model.")
     reply = next(given)
     if reply is None:
         return _Answer(note="The server gave no answer.")
-    return _answer(plan.task, record, ask.allowed, response_of(plan, record, ask, reply))
+    said, task = response_of(asking.plan, record, ask, reply), asking.plan.task
+    if beside:
+        said = ensemble.together(task, record, {ensemble.MODEL: said} | beside, asking.chosen.name, asking.weighted)
+    return _answer(task, record, ask.allowed, said)
 
 
 def _answer(task: Task, record: Record, allowed: Sequence[str], said: Response) -> _Answer:

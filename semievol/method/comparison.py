@@ -17,7 +17,7 @@ import numpy as np
 
 from semievol import wording
 from semievol.config import VOTERS
-from semievol.method import metrics, open_answers, voters
+from semievol.method import earned_weights, ensemble, metrics, open_answers, voters
 from semievol.method.paired_tests import paired as paired_test
 from semievol.method.paired_tests import smallest_gain
 from semievol.method.protocols import Engine, Journal, Plan
@@ -26,9 +26,11 @@ from semievol.task.answers import allowed_answers, same
 
 ARMS = ("base", "warm_up", "evolved")
 SIMPLER = ("majority", *VOTERS)
-_SHOWN, _AVERAGED = "_demonstrations", "_averaged"
-ROWS = (*(f"{arm}{way}" for arm in ARMS for way in ("", _SHOWN, _AVERAGED)), *SIMPLER)
-"""Names under which test answers are stored: every model without and with demonstrations, and both averaged."""
+_SHOWN, _AVERAGED, _ENSEMBLE = "_demonstrations", "_averaged", "_ensemble"
+ENSEMBLES = {arm: f"{arm}{_ENSEMBLE}" for arm in ("warm_up", "evolved")}
+ROWS = (*(f"{arm}{way}" for arm in ARMS for way in ("", _SHOWN, _AVERAGED)), *ENSEMBLES.values(), *SIMPLER)
+"""Names under which test answers are stored: every model without and with demonstrations, both averaged, and every
+fine-tuned model averaged with the simple models (see `ensemble`)."""
 FEW = 200
 """Test records below which it is said how uncertain an accuracy is: about 6 points or more."""
 NAMED = {
@@ -76,6 +78,25 @@ def simpler_rows(plan: Plan, engine: Engine, journal: Journal) -> None:
         hashes = voters.input_hashes(plan, how, plan.test)
         if {r.record_id: r.input_hash for r in journal.predictions(how)} != hashes:
             journal.save_predictions(how, voters.poll(plan, engine, how, how, plan.test))
+
+
+def ensembles(plan: Plan, journal: Journal) -> None:
+    """Closed tasks: saves what every fine-tuned model answers together with the simple models, where these are
+    collaborators."""
+    fitted = earned_weights.stored(journal)
+    weighted = ensemble.weights(plan.config, fitted["everybody"] if fitted else None)
+    simple = {how: {r.record_id: r for r in journal.predictions(how)} for how in weighted if how != ensemble.MODEL}
+    if not plan.task.closed or not simple or not all(simple.values()):
+        return
+    for arm, name in ENSEMBLES.items():
+        said = simple | {ensemble.MODEL: {response.record_id: response for response in journal.predictions(arm)}}
+        if not said[ensemble.MODEL]:
+            continue
+        found = []
+        for record in plan.test:
+            given = {which: by_record[record.id] for which, by_record in said.items()}
+            found.append(ensemble.together(plan.task, record, given, name, weighted))
+        _save(journal, name, found)
 
 
 def evaluation(plan: Plan, journal: Journal) -> dict[str, Any]:
@@ -248,6 +269,20 @@ def ahead(figures: Mapping[str, Any]) -> str:
     return (
         f"{NAMED[best]} is right on {100 * found:.1f} %, the evolved model on {100 * evolved['accuracy']:.1f} %: "
         f"the simpler model is ahead here (mid-p McNemar, p = {p:.3g}{chance})."
+    )
+
+
+def in_ensemble(figures: Mapping[str, Any]) -> str:
+    """One sentence if the evolved model is right more often together with the simple models, else empty. figures: as
+    `evaluation` gives them."""
+    alone, ensembled = figures.get("evolved"), figures.get(ENSEMBLES["evolved"])
+    if not alone or not ensembled or ensembled["accuracy"] <= alone["accuracy"]:
+        return ""
+    p = figures["against"][ENSEMBLES["evolved"]]["p_value"]
+    chance = "" if p < 0.05 else "; chance alone could explain it"
+    return (
+        f"In the ensemble with the simple models the evolved model is right on {100 * ensembled['accuracy']:.1f} %, "
+        f"alone on {100 * alone['accuracy']:.1f} % (mid-p McNemar, p = {p:.3g}{chance})."
     )
 
 

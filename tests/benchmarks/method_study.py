@@ -55,7 +55,7 @@ SHARED = Path(__file__).parents[3] / "shared" / "data"
 MATCHED, SELF, AUTHORS = "plain, matched updates", "self-training", "rule of the authors' code"
 _SIMPLER = {"majority": "majority class", "neighbours": "neighbours' vote", "regression": "regression on vectors"}
 _MODELS = {"base": "base", "warm_up": "warm-up", "evolved": "evolved"}
-_WAYS = {"": "", "_demonstrations": ", demonstrations", "_averaged": ", averaged"}
+_WAYS = {"": "", "_demonstrations": ", demonstrations", "_averaged": ", averaged", "_ensemble": ", ensemble"}
 NAMES = _SIMPLER | {f"{arm}{way}": f"{name}{words}" for arm, name in _MODELS.items() for way, words in _WAYS.items()}
 """Rows of an evaluation -> what they are called here."""
 EXTRA = {  # asked for by -> name in the table, arm of `semievol.study`

@@ -11,8 +11,13 @@ import openpyxl
 import pandas as pd
 import pytest
 
+from semievol.config import VOTERS
 from semievol.errors import UserError
 from semievol.jobs.predicting import predict
+from semievol.method import voters
+from semievol.method.protocols import Plan
+from semievol.records import Record
+from semievol.store.data import records, versions
 from tests.exported import World
 from tests.fakes import FakeEngine
 
@@ -87,6 +92,34 @@ def test_demonstrations_are_shown_and_as_many_as_fit(world: World, file: Path, t
     assert {ask.model for ask in shown.asked} == {"base"}
     tight = FakeEngine(reads=170)
     assert predicted(world, file, tmp_path / "tight.csv", tight, demonstrations=True)["shortened"] == 3
+
+
+def test_in_the_ensemble_the_simple_models_count_with_their_weights(file: Path, tmp_path: Path) -> None:
+    mine = [{"name": "alone", "demonstrations": False}]
+    mine += [{"name": how, "model": how, "demonstrations": False} for how in ("neighbours", "regression")]
+    world = World(tmp_path / "workspace", f"propagation.collaborators={json.dumps(mine)}")
+    world.adapter()
+    alone, voted = FakeEngine(), FakeEngine()
+    assert not predicted(world, file, tmp_path / "alone.csv", alone)["ensemble"]
+    assert predicted(world, file, tmp_path / "ensemble.csv", voted, ensembled=True)["ensemble"]
+    assert [ask.messages for ask in voted.asked] == [ask.messages for ask in alone.asked]
+    version = versions.get_version(world.store, world.round.version_id)
+    labeled = records.load_records(world.store, version.id, "labeled")
+    plan = Plan(version.task, world.round.config, labeled, ())
+    questions = [Record(f"row {i}", text) for i, text in enumerate(LINES[:3])]
+    simple = [voters.poll(plan, FakeEngine(), how, how, questions) for how in VOTERS]
+    rows = zip(read(tmp_path / "alone.csv"), read(tmp_path / "ensemble.csv"), *simple, strict=False)
+    for own, found, *others in rows:
+        p = own["probability"] if own["answer"] == "road" else 1 - own["probability"]
+        road = (p + sum(other.probabilities[0] for other in others)) / 3
+        assert found["answer"] == ("road" if road >= 0.5 else "water")
+        assert found["probability"] == pytest.approx(max(road, 1 - road))
+
+
+def test_without_simple_models_there_is_no_ensemble(world: World, file: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="There is no ensemble"):
+        predicted(world, file, tmp_path / "out.csv", ensembled=True)
+    assert not (tmp_path / "out.csv").exists()
 
 
 def test_a_column_of_the_file_is_never_overwritten(world: World, tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from semievol.method import comparison, metrics
+from semievol.method import comparison, ensemble, metrics
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Plan
-from semievol.presets import load
-from semievol.records import Record, Task
+from semievol.presets import STUDIO_COLLABORATORS, load
+from semievol.records import Record, Response, Task
 from semievol.task.answers import same
 from tests.fakes import FakeEngine, MemoryJournal
 
@@ -41,7 +41,7 @@ def test_every_row_answers_every_test_record_once(plan: Plan) -> None:
     _, journal = evaluated(plan)
     wanted = sorted(record.id for record in plan.test)
     assert {row: sorted(said) for row, said in journal.predicted.items() if said} == dict.fromkeys(
-        comparison.ROWS, wanted
+        [row for row in comparison.ROWS if row not in comparison.ENSEMBLES.values()], wanted
     )
 
 
@@ -79,6 +79,61 @@ def test_both_averaged_is_the_mean_of_the_two_distributions(plan: Plan) -> None:
         expected = np.mean([plain[record.id].probabilities, shown[record.id].probabilities], axis=0)
         np.testing.assert_allclose(mean[record.id].probabilities, expected)
         assert mean[record.id].answer == TASK.labels[int(expected.argmax())]
+
+
+def with_voters(plan: Plan) -> Plan:
+    mine = (*plan.config.propagation.collaborators[2:3], *STUDIO_COLLABORATORS[1:])
+    propagation = plan.config.propagation.model_copy(update={"collaborators": mine})
+    return replace(plan, config=plan.config.model_copy(update={"propagation": propagation}))
+
+
+@pytest.mark.parametrize("earned", [None, {"warm-up alone": 0.5, "neighbours' vote": 0.0, "regression": 0.25}])
+def test_the_ensemble_averages_with_the_weights_of_the_collaborators(
+    plan: Plan, earned: dict[str, float] | None
+) -> None:
+    plan = with_voters(plan)
+    journal = MemoryJournal(plan)
+    if earned:
+        journal.weighed = {"records": 40, "cross_fitted": False, "everybody": earned, "folds": []}
+    evaluated(plan, journal)
+    weights = list((earned or {"m": 1.0, "v": 1.0, "r": 1.0}).values())
+    for arm, row in comparison.ENSEMBLES.items():
+        alone = [{r.record_id: r for r in journal.predictions(name)} for name in (arm, "neighbours", "regression")]
+        together = {r.record_id: r for r in journal.predictions(row)}
+        for record in plan.test:
+            expected = np.average([one[record.id].probabilities for one in alone], axis=0, weights=weights)
+            np.testing.assert_allclose(together[record.id].probabilities, expected)
+            assert together[record.id].answer == TASK.labels[int(expected.argmax())]
+        assert row in journal.evaluation
+    assert comparison.ENSEMBLES["evolved"] in journal.evaluation["against"]
+
+
+def test_without_voters_or_where_only_they_count_there_is_no_ensemble(plan: Plan) -> None:
+    assert ensemble.weights(plan.config, None) == {}
+    config = with_voters(plan).config
+    assert ensemble.weights(config, None) == {"model": 1.0, "neighbours": 1.0, "regression": 1.0}
+    assert ensemble.weights(config, {"warm-up alone": 0.0, "neighbours' vote": 0.6, "regression": 0.4}) == {}
+    assert ensemble.weights(config, {"warm-up alone": 1.0, "neighbours' vote": 0.0, "regression": 0.0}) == {}
+
+
+def test_a_model_without_probabilities_answers_alone(plan: Plan) -> None:
+    record, weighted = plan.test[0], {"model": 1.0, "regression": 1.0}
+    said = Response(record.id, "evolved", "water", "water", exactness="absent", input_hash="a")
+    sure = Response(record.id, "regression", "roads", "roads", (0.9, 0.1, 0.0), input_hash="b")
+    found = ensemble.together(TASK, record, {"model": said, "regression": sure}, "evolved_ensemble", weighted)
+    assert (found.answer, found.probabilities, found.collaborator) == ("water", (), "evolved_ensemble")
+
+
+def test_the_ensemble_is_named_where_it_is_right_more_often() -> None:
+    evaluation: dict[str, Any] = {"evolved": {"accuracy": 0.9267}, "evolved_ensemble": {"accuracy": 0.937}}
+    evaluation["against"] = {"evolved_ensemble": {"p_value": 0.55}}
+    assert comparison.in_ensemble(evaluation) == (
+        "In the ensemble with the simple models the evolved model is right on 93.7 %, alone on 92.7 % (mid-p McNemar, "
+        "p = 0.55; chance alone could explain it)."
+    )
+    evaluation["evolved_ensemble"] = {"accuracy": 0.9267}
+    assert comparison.in_ensemble(evaluation) == ""
+    assert comparison.in_ensemble({"evolved": {"accuracy": 0.9}}) == ""
 
 
 def test_the_paired_tests_count_the_records_on_which_the_two_differ(plan: Plan) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import func, insert, literal, select, update
 from streamlit.testing.v1 import AppTest
 
 from semievol.jobs import inference_client
+from semievol.method import comparison
 from semievol.records import Task
 from semievol.store import schema
 from semievol.store.data import projects, versions
@@ -72,7 +73,8 @@ def test_every_row_stands_beside_the_models_and_can_be_looked_at(visit: Visit, s
     words = told(app)
     assert [name for name in formats.SIMPLER_WORDS.values() if escape(name) not in words] == []
     (model,) = (box for box in app.selectbox if box.key == "confusion_model")
-    assert (model.value, len(model.options)) == ("evolved", len(formats.row_words()))
+    rows = len(formats.row_words()) - len(comparison.ENSEMBLES)  # no simple model is a collaborator here
+    assert (model.value, len(model.options)) == ("evolved", rows)
     model.select("regression").run()
     (against,) = (box for box in app.selectbox if box.key == "flips_against")
     against.select("base_demonstrations").run()
@@ -129,7 +131,8 @@ def test_every_other_row_is_compared_and_calibration_and_classes_are_told(visit:
     project = made.with_results(store)
     app = visit("evaluation", project=project.id)
     compared, by_class = (next(t.value for t in app.dataframe if name in t.value) for name in ("Verdict", "recall"))
-    assert len(compared) == len(formats.row_words()) - 1, "every row but the evolved model itself"
+    others = len(formats.row_words()) - 1 - len(comparison.ENSEMBLES)
+    assert len(compared) == others, "every row but the evolved model itself, and the ensembles, which are not there"
     assert set(by_class["label"]) == set(made.LABELS)
     words = told(app)
     assert re.search(r"States \d+ % on average and is right on \d+ %", words)

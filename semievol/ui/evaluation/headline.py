@@ -16,12 +16,13 @@ INTERVAL = "The difference on the same test records, with its 95 % interval: boo
 
 
 def lead(figures: Mapping[str, Any], later_round: bool = False, small: bool = False) -> None:
-    """The sentence that everything else explains, and one more where a simpler model is ahead."""
+    """The sentence that everything else explains, and one more where a simpler model is ahead, or the ensemble."""
     if sentence := comparison.outcome(figures, later_round):
         look = "sv-lead sv-small" if small else "sv-lead"
         parts.html(f"<p class='{look}' title='{escape(INTERVAL)}'>{escape(sentence)}</p>")
-    if simpler := comparison.ahead(figures):
-        parts.note(simpler)
+    for sentence in (comparison.ahead(figures), comparison.in_ensemble(figures)):
+        if sentence:
+            parts.note(sentence)
 
 
 def chart(figures: Mapping[str, Any], later_round: bool = False, small: bool = False) -> None:
