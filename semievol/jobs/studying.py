@@ -29,7 +29,7 @@ from semievol.store.runs.runs import Run
 from semievol.store.runs.studies import Spec
 from semievol.store.schema import NOT_ENDED
 from semievol.study import figures
-from semievol.study.arms import EVOLVED, titles
+from semievol.study.arms import ENSEMBLES, EVOLVED, titles
 from semievol.study.redraw import Material
 from semievol.study.seed import Result, Seed
 from semievol.task.prompts import PROMPT_VERSION
@@ -184,11 +184,12 @@ def seconds_needed(store: Store, project: Project, config: Config, arms: Sequenc
 
 def _of_seed(stage: Mapping[str, float], arms: Iterable[str]) -> float:
     """Seconds of these arms of one seed. stage: seconds of each stage of a run, whose evaluation asks three models."""
-    asked = [arm for arm in arms if arm not in SIMPLER_WORDS]
+    alone = {row: row.removesuffix("_ensemble") for row in ENSEMBLES}
+    asked = list(dict.fromkeys(alone.get(arm, arm) for arm in arms if arm not in SIMPLER_WORDS))
     judged, warm_up = stage["evaluate"] / 3, stage["warm_up"]
     found = judged * len(asked)
     whole = sum(stage[name] for name in ("warm_up", "retrieve", "respond", CROSS_FIT, "justify"))
-    if any(arm not in ("base", "base_demonstrations", "warm_up") for arm in asked):
+    if alone.keys() & set(arms) or any(arm not in ("base", "base_demonstrations", "warm_up") for arm in asked):
         found += whole
     elif "warm_up" in asked:
         found += warm_up

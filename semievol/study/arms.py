@@ -21,6 +21,10 @@ EVOLVED = {
     "evolved_round_2": "Evolved, after round 2",
     "evolved_round_3": "Evolved, after round 3",
 }
+ENSEMBLES = {
+    "warm_up_ensemble": "Plain fine-tuning, in the ensemble",
+    "evolved_ensemble": "Evolved, in the ensemble",
+}
 ABLATIONS = {
     "without_in_weight": "Evolved, without warm-up",
     "without_in_context": "Evolved, without in-context",
@@ -41,10 +45,19 @@ TUNING = {
 }
 SHARES = {f"unlabeled_{share}": f"Evolved, unlabeled {share} % of labeled" for share in (50, 100, 200, 300)}
 BOUND = {"all_gold": "All true labels"}
-ARMS: dict[str, str] = SIMPLER_WORDS | MODELS | EVOLVED | ABLATIONS | LEFT_OUT | TUNING | SHARES | BOUND
+ARMS: dict[str, str] = SIMPLER_WORDS | MODELS | EVOLVED | ENSEMBLES | ABLATIONS | LEFT_OUT | TUNING | SHARES | BOUND
 """Arm -> its name, in the order in which arms are shown."""
 GROUPS: dict[str, Sequence[str]] = {
-    "baselines": (*SIMPLER_WORDS, "base", "warm_up", "self_training", "authors_rule", "evolved", "all_gold"),
+    "baselines": (
+        *SIMPLER_WORDS,
+        "base",
+        "warm_up",
+        "self_training",
+        "authors_rule",
+        "evolved",
+        *ENSEMBLES,
+        "all_gold",
+    ),
     "ablations": ("evolved", *ABLATIONS),
     "collaborators": ("evolved", *LEFT_OUT),
     "tuning": ("evolved", *TUNING),
@@ -68,6 +81,9 @@ EXPLAINED = {
     "evolved": "The method with the project's settings.",
     "evolved_round_2": "A second round, which starts from the model of the first.",
     "evolved_round_3": "A third round.",
+    "warm_up_ensemble": "The fine-tuned model together with the neighbours' vote and the regression: their averaged "
+    "probabilities, with the weights that they have as collaborators.",
+    "evolved_ensemble": "The evolved model together with the neighbours' vote and the regression.",
     "without_in_weight": "The method with the base model in place of the fine-tuned one.",
     "without_in_context": "The method without demonstrations, neighbours' vote and regression.",
     "without_collaboration": "The method with its first collaborator that is a language model, alone.",

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from semievol.config import VOTERS, Config, Voter
-from semievol.method import earned_weights, label_errors, metrics, voters
+from semievol.method import comparison, earned_weights, label_errors, metrics, voters
 from semievol.method.evolve import evolve
 from semievol.method.local_models import warm_up_is_used
 from semievol.method.protocols import Engine, Plan
@@ -23,7 +23,7 @@ from semievol.method.suited import suited
 from semievol.records import Response
 from semievol.selection.policy import Cut
 from semievol.selection.summary import Selection
-from semievol.study.arms import LEFT_OUT, SHARES
+from semievol.study.arms import ENSEMBLES, LEFT_OUT, SHARES
 from semievol.study.journal import MemoryJournal, Watcher
 from semievol.study.redraw import Material
 from semievol.study.variants import VARIANTS, Unavailable, with_propagation, without_collaborator
@@ -70,6 +70,7 @@ class Seed:
         self.main = self._journal(self.plan, "semievol")
         self._rounds = [self.main]
         self._found: dict[str, Result] = {}
+        self._judges: dict[tuple[str | None, bool], MemoryJournal] = {}
 
     def result(self, arm: str) -> Result:
         """Carries the arm out. Raises `Stopped` when the watcher asks for it."""
@@ -87,6 +88,8 @@ class Seed:
             return self._base(arm)
         if arm == "warm_up":
             return Result(self._right(self._answers(self._warm_up())))
+        if arm in ENSEMBLES:
+            return self._ensemble(arm)
         if arm == "matched_updates":
             return self._matched_updates()
         if arm == "all_gold":
@@ -255,10 +258,30 @@ class Seed:
             own.merged = dict(main.merged)
         return own
 
+    def _ensemble(self, arm: str) -> Result:
+        """A model of SemiEvol together with the voters, with the weights of its round."""
+        main = self._propagated()
+        if arm == comparison.ENSEMBLES["evolved"]:
+            self._of_round(1)
+        own = self._asked(main.adapters["tune"] if arm == comparison.ENSEMBLES["evolved"] else self._warm_up())
+        own.weighed = main.weighed
+        comparison.ensembles(self.plan, own)
+        found = own.predictions(comparison.ENSEMBLES["evolved"])  # whichever model is asked is the evolved one there
+        if not found:
+            raise Unavailable("No neighbours' vote or regression counts beside the model, so there is no ensemble.")
+        return Result(self._right(found))
+
     # --- what an arm found ------------------------------------------------------------------------------------------
 
     def _answers(self, adapter: str | None, shown: bool = False) -> list[Response]:
         """The test answers of the model with this adapter, or of the base model; shown: with demonstrations."""
+        row = "evolved" if adapter else "base_demonstrations" if shown else "base"
+        return self._asked(adapter, shown).predictions(row)
+
+    def _asked(self, adapter: str | None, shown: bool = False) -> MemoryJournal:
+        """A journal of the test answers of `_answers`. A model is asked once."""
+        if (adapter, shown) in self._judges:
+            return self._judges[adapter, shown]
         plan = replace(self.plan, config=self.plan.config.model_copy(update={"evaluate_demonstrations": shown}))
         own = self._journal(plan, "evaluate")
         own.adapters = {} if adapter is None else {"tune": adapter}
@@ -266,7 +289,8 @@ class Seed:
         own.predicted = {row: dict(shared[row]) for row in _NOT_EVOLVED if row in shared}
         evolve(plan, self.engine, own, first="evaluate")
         shared |= {row: own.predicted[row] for row in _NOT_EVOLVED if row in own.predicted}
-        return own.predictions("evolved" if adapter else "base_demonstrations" if shown else "base")
+        self._judges[adapter, shown] = own
+        return own
 
     def _right(self, responses: Iterable[Response]) -> dict[str, bool]:
         said = {response.record_id: response.answer for response in responses}

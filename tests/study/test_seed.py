@@ -83,6 +83,25 @@ def test_the_method_and_its_baselines_give_what_a_run_gives(found: dict[str, dic
     assert found["unlabeled_200"] == found["evolved"], "this is the whole pool"
 
 
+@pytest.mark.parametrize("first", ["evolved_ensemble", "warm_up_ensemble"])
+def test_an_ensemble_gives_what_a_run_gives_and_asks_nobody_twice(first: str, tmp_path: Path) -> None:
+    engine = Learner()
+    settings = config("studio", **{"propagation.weighting": "earned", "cross_fit": 2})
+    drawn = Seed(material(), settings, 3, engine, tmp_path)
+    rows = (first, "warm_up", "evolved", "warm_up_ensemble", "evolved_ensemble")
+    right = {row: drawn.result(row).right for row in rows}
+    tested = {record.id for record in drawn.plan.test}
+    asked = [(ask.record_id, ask.model) for ask in engine.asked if ask.record_id in tested]
+    assert len(asked) == len(set(asked)), "every model answers the test set once"
+    for row in rows:
+        assert right[row] == alone(drawn.plan, tmp_path / f"alone {row}", row), row
+
+
+def test_without_voters_an_ensemble_is_left_out_with_a_reason(tmp_path: Path) -> None:
+    found = seed(tmp_path).result("evolved_ensemble")
+    assert (found.right, "no ensemble" in found.skipped) == ({}, True)
+
+
 def test_a_later_round_starts_from_the_model_before_and_does_not_count_what_is_spent(tmp_path: Path) -> None:
     engine = Learner()
     drawn = seed(tmp_path, engine=engine)
