@@ -17,16 +17,17 @@ from semievol.engines.models import footprint, tokenizer
 from semievol.errors import UserError
 from semievol.jobs import inference_process, remote_models
 from semievol.jobs.inference_process import Watch, unwatched
-from semievol.method import voters
+from semievol.method import comparison, confidence, ensemble, voters
 from semievol.method.label_errors import Suspect
 from semievol.method.preflight import Preflight, Way
 from semievol.method.protocols import Ask
-from semievol.records import Demonstration, Record, Task
+from semievol.records import Demonstration, Record, Response, Task
 from semievol.store.data import records, versions
 from semievol.store.database import Store
 from semievol.store.results import outcomes, places
 from semievol.store.runs import rounds, runs
 from semievol.store.runs.rounds import Round
+from semievol.task.answers import allowed_answers
 
 PROCESS_BYTES = 0.6e9
 """Memory of the inference process beside the model's weights."""
@@ -177,6 +178,28 @@ def vote(store: Store, round_id: int, question: Record, watch: Watch = unwatched
         "config": round_.config.model_dump(mode="json"),
     }
     return list(inference_process.request(store, round_.config, request, watch)) if request["voters"] else []
+
+
+def ensembles(store: Store, round_id: int, question: Record, said: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Answers of the fine-tuned models together with the voters, as dicts like those of `vote`; none where the round
+    has no ensemble. said: what models and voters answered."""
+    round_ = rounds.get_round(store, round_id)
+    task = versions.task_of(store, round_.version_id)
+    weighted = ensemble.weights(round_.config, rounds.weights(store, round_id))
+    given = {}
+    for one in said:
+        spread = tuple(one["probabilities"].values())
+        given[one["model"]] = Response(question.id, one["model"], one["text"], one["answer"], spread)
+    if not task.closed or not weighted or not weighted.keys() <= given.keys() | {ensemble.MODEL}:
+        return []
+    found = []
+    for model, name in comparison.ENSEMBLES.items():
+        if model in given:
+            reply = ensemble.together(task, question, given | {ensemble.MODEL: given[model]}, name, weighted)
+            table = dict(zip(allowed_answers(task, question), reply.probabilities, strict=False))
+            one = {"model": name, "text": reply.text, "answer": reply.answer, "probabilities": table}
+            found.append(one | {"entropy": confidence.own_entropy(reply)})
+    return found
 
 
 def judge(

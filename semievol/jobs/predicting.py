@@ -208,10 +208,10 @@ def _plan(store: Store, chosen: Model) -> Plan:
 
 def _weights(store: Store, chosen: Model, project: str) -> dict[str, float]:
     """The weights of the ensemble in the model's round. Raises UserError where it has none."""
-    fitted = rounds.weights(store, chosen.round.id) if chosen.round is not None else None
-    earned = fitted.get("everybody") if fitted else None
-    found = ensemble.weights(chosen.config, earned) if chosen.version.task.closed else {}
-    if chosen.round is None or not found:
+    found: dict[str, float] = {}
+    if chosen.round is not None and chosen.version.task.closed:
+        found = ensemble.weights(chosen.config, rounds.weights(store, chosen.round.id))
+    if not found:
         raise UserError(
             "There is no ensemble: in the model's round no simple model counts beside it.",
             project,

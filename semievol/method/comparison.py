@@ -17,7 +17,7 @@ import numpy as np
 
 from semievol import wording
 from semievol.config import VOTERS
-from semievol.method import earned_weights, ensemble, metrics, open_answers, voters
+from semievol.method import ensemble, metrics, open_answers, voters
 from semievol.method.paired_tests import paired as paired_test
 from semievol.method.paired_tests import smallest_gain
 from semievol.method.protocols import Engine, Journal, Plan
@@ -83,8 +83,7 @@ def simpler_rows(plan: Plan, engine: Engine, journal: Journal) -> None:
 def ensembles(plan: Plan, journal: Journal) -> None:
     """Closed tasks: saves what every fine-tuned model answers together with the simple models, where these are
     collaborators."""
-    fitted = earned_weights.stored(journal)
-    weighted = ensemble.weights(plan.config, fitted["everybody"] if fitted else None)
+    weighted = ensemble.weights(plan.config, journal.weights())
     simple = {how: {r.record_id: r for r in journal.predictions(how)} for how in weighted if how != ensemble.MODEL}
     if not plan.task.closed or not simple or not all(simple.values()):
         return

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from semievol.config import VOTERS, Config
 from semievol.method import confidence
@@ -18,12 +19,13 @@ from semievol.task.answers import allowed_answers
 MODEL = "model"
 
 
-def weights(config: Config, earned: Mapping[str, float] | None) -> dict[str, float]:
+def weights(config: Config, fitted: Mapping[str, Any] | None) -> dict[str, float]:
     """Weight of MODEL, which takes the place of all collaborators that are language models, and of every voter.
 
-    earned: collaborator -> weight, as `earned_weights` fits them; None: all collaborators count equally. Empty where
-    the round has no voters, or where only they or only models count.
+    fitted: the round's weights as `earned_weights.fit` saves them; without any, all collaborators count equally. Empty
+    where the round has no voters, or where only they or only models count.
     """
+    earned = (fitted or {}).get("everybody")
     found: dict[str, float] = {}
     for one in config.propagation.collaborators:
         name = one.model if one.model in VOTERS else MODEL

@@ -83,6 +83,13 @@ def test_answers_come_with_probabilities_and_the_process_is_shared_and_replaced(
     assert [one["model"] for one in voted] == ["neighbours", "regression"]
     assert {one["answer"] for one in voted} <= set(TASK.labels)
     assert [sum(one["probabilities"].values()) for one in voted] == pytest.approx([1, 1])
+    evolved = first | {"model": "evolved"}
+    (found,) = inference_client.ensembles(home, round_id, QUESTION, [first, evolved, *voted])
+    mean = {label: sum(one["probabilities"][label] for one in (first, *voted)) / 3 for label in TASK.labels}
+    assert found["model"] == "evolved_ensemble"
+    assert found["probabilities"] == pytest.approx(mean)
+    assert found["answer"] == max(mean, key=lambda label: mean[label])
+    assert inference_client.ensembles(home, round_id, QUESTION, [evolved]) == [], "the voters were not asked"
 
 
 def test_two_questions_at_once_start_one_process(home: Store, round_id: int) -> None:

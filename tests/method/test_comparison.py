@@ -112,8 +112,15 @@ def test_without_voters_or_where_only_they_count_there_is_no_ensemble(plan: Plan
     assert ensemble.weights(plan.config, None) == {}
     config = with_voters(plan).config
     assert ensemble.weights(config, None) == {"model": 1.0, "neighbours": 1.0, "regression": 1.0}
-    assert ensemble.weights(config, {"warm-up alone": 0.0, "neighbours' vote": 0.6, "regression": 0.4}) == {}
-    assert ensemble.weights(config, {"warm-up alone": 1.0, "neighbours' vote": 0.0, "regression": 0.0}) == {}
+    assert (
+        ensemble.weights(config, {"everybody": {"warm-up alone": 0.0, "neighbours' vote": 0.6, "regression": 0.4}})
+        == {}
+    )
+    assert (
+        ensemble.weights(config, {"everybody": {"warm-up alone": 1.0, "neighbours' vote": 0.0, "regression": 0.0}})
+        == {}
+    )
+    assert ensemble.weights(config, {"reason": "too few"}) == ensemble.weights(config, None)
 
 
 def test_a_model_without_probabilities_answers_alone(plan: Plan) -> None:

@@ -56,7 +56,9 @@ def playground(here: Place) -> None:
         with parts.errors_shown(), asking.doing() as watch:
             near = inference_client.nearest(here.store, here.round.id, question, k, watch) if shown else []
             answers = inference_client.ask(here.store, here.round.id, question, near, here.models, watch)
-            answers += inference_client.vote(here.store, here.round.id, question, watch) if simpler else []
+            if simpler:
+                answers += inference_client.vote(here.store, here.round.id, question, watch)
+                answers += inference_client.ensembles(here.store, here.round.id, question, answers)
             if far:
                 watch("Asking the endpoints")
                 addresses = {f"{PREFIX}{name}": f"{PREFIX}{name}" for name in far}
@@ -73,7 +75,7 @@ def _answers(here: Place, question: Record, played: Playground) -> None:
         alike = all(same(here.task, one["answer"], first) for one in played.answers)
         parts.note("They all give the same answer." if alike else "They do not all give the same answer.")
     far = {one["model"]: name_of(one["model"]) for one in played.answers if is_endpoint(one["model"])}
-    names = {**here.model_words, **formats.SIMPLER_WORDS, **far}
+    names = {**formats.row_words(here.later_round), **far}
     how = f"with {formats.plural(len(played.shown), 'demonstration')}" if played.shown else ""
     for start in range(0, len(played.answers), ABREAST):
         for column, one in zip(st.columns(ABREAST), played.answers[start : start + ABREAST], strict=False):
