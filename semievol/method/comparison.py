@@ -280,8 +280,9 @@ def in_ensemble(figures: Mapping[str, Any]) -> str:
     p = figures["against"][ENSEMBLES["evolved"]]["p_value"]
     chance = "" if p < 0.05 else "; chance alone could explain it"
     return (
-        f"Averaged with the simple models (ensemble), the evolved model is right on {100 * ensembled['accuracy']:.1f} %, "
-        f"alone on {100 * alone['accuracy']:.1f} % (mid-p McNemar, p = {p:.3g}{chance})."
+        "Averaged with the simple models (ensemble), the evolved model is right on "
+        f"{100 * ensembled['accuracy']:.1f} %, alone on {100 * alone['accuracy']:.1f} % "
+        f"(mid-p McNemar, p = {p:.3g}{chance})."
     )
 
 

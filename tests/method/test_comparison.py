@@ -135,8 +135,8 @@ def test_the_ensemble_is_named_where_it_is_right_more_often() -> None:
     evaluation: dict[str, Any] = {"evolved": {"accuracy": 0.9267}, "evolved_ensemble": {"accuracy": 0.937}}
     evaluation["against"] = {"evolved_ensemble": {"p_value": 0.55}}
     assert comparison.in_ensemble(evaluation) == (
-        "Averaged with the simple models (ensemble), the evolved model is right on 93.7 %, alone on 92.7 % (mid-p McNemar, "
-        "p = 0.55; chance alone could explain it)."
+        "Averaged with the simple models (ensemble), the evolved model is right on 93.7 %, alone on 92.7 % "
+        "(mid-p McNemar, p = 0.55; chance alone could explain it)."
     )
     evaluation["evolved_ensemble"] = {"accuracy": 0.9267}
     assert comparison.in_ensemble(evaluation) == ""
