@@ -1,17 +1,18 @@
 """What the method gains on a data set: every arm over seeds that redraw the splits, with intervals.
 
     python -m tests.benchmarks.method_study --data sample|fpb|arc [--seeds 10] [--preset studio] [--set key=value]...
-        [--labeled N] [--unlabeled N] [--also shown matched self authors all_kept cold gold] [--rows FILE]
+        [--labeled N] [--unlabeled N] [--also shown ensemble matched self authors all_kept cold gold]
+        [--rows FILE]
 
 Arms: what a user would pick instead (majority class, the neighbours' vote, a regression on the embedder's vectors);
-base, warm-up (plain fine-tuning on the labeled records) and evolved. On demand also: the models with demonstrations;
-plain fine-tuning with as many updates as the evolved model has; self-training (one collaborator without
-demonstrations); the rule of the authors' code; every candidate kept; no warm-up; all true labels. Every seed draws
-labeled, unlabeled and test records anew from all records of the data set, in the published sizes or in those asked for.
-As in a project, calibration records are held out of the labeled ones, and the settings are suited to the data. No
-setting is chosen on these test sets. Intervals come from a bootstrap crossed over seeds and test records. Takes minutes
-an arm; `--rows FILE` keeps every finished arm, and a repeated command carries out only what is missing. With --json the
-last line is one object.
+base, warm-up (plain fine-tuning on the labeled records) and evolved. On demand also: the models with demonstrations, or
+averaged with vote and regression; plain fine-tuning with as many updates as the evolved model has; self-training (one
+collaborator without demonstrations); the rule of the authors' code; every candidate kept; no warm-up; all true labels.
+Every seed draws labeled, unlabeled and test records anew from all records of the data set, in the published sizes or in
+those asked for. As in a project, calibration records are held out of the labeled ones, and the settings are suited to
+the data. No setting is chosen on these test sets. Intervals come from a bootstrap crossed over seeds and test records.
+Takes minutes an arm; `--rows FILE` keeps every finished arm, and a repeated command carries out only what is missing.
+With --json the last line is one object.
 """
 
 from __future__ import annotations
@@ -68,8 +69,9 @@ EXTRA = {  # asked for by -> name in the table, arm of `semievol.study`
 }
 """Arms that cost a fine-tuning of their own."""
 ARMS = (*NAMES.values(), *(name for name, _ in EXTRA.values()))
-OPTIONAL = ("shown", *EXTRA)
-"""What is left out unless asked for; `shown`: answers with demonstrations."""
+OPTIONAL = ("shown", "ensemble", *EXTRA)
+"""What is left out unless asked for. `shown`: answers with demonstrations. `ensemble`: those of warm-up and evolved
+model averaged with vote and regression; they cost nothing, but older rows have none."""
 _MEMBER = b"\x1f\x8b\x08"
 """How a gzip member begins."""
 Row = dict[str, Any]
@@ -141,12 +143,14 @@ def _carried_out(drawn: Seed, material: Material, what: Sequence[str]) -> Iterat
 
 
 def missing(row: Row, also: Sequence[str]) -> list[str]:
-    """The parts that a row lacks: `method` (the arms that are never left out) or `shown`, then those of EXTRA."""
+    """The parts that a row lacks: `method` (the arms that are never left out; with ensembles) or `shown`, then those of
+    EXTRA."""
     right = row["right"]
+    needed = NAMES["evolved_ensemble" if "ensemble" in also else "evolved"]
     if "shown" in also and NAMES["evolved_demonstrations"] not in right:
         begin = ["shown"]
     else:
-        begin = ["method"] if NAMES["evolved"] not in right else []
+        begin = ["method"] if needed not in right else []
     return [*begin, *(one for one in also if one in EXTRA and EXTRA[one][0] not in right)]
 
 
