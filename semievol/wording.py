@@ -15,13 +15,15 @@ STATUS_WORDS: dict[str, str] = {"cancelled": "stopped", "interrupted": "cut shor
 """States of a run whose words on the screen differ from those of the store."""
 SIMPLER_WORDS = {"majority": "Most frequent label", "neighbours": "Neighbours' vote", "regression": "Regression"}
 """Methods without a language model."""
+ENSEMBLE = "_ensemble"
+"""How the rows of models together with the simple models end."""
 WAY_WORDS = {
     "": "without demonstrations",
     "_demonstrations": "with demonstrations",
     "_averaged": "both averaged",
-    "_ensemble": "in the ensemble",
+    ENSEMBLE: "in the ensemble",
 }
-"""Ways of asking a language model."""
+"""Ways in which a language model answers."""
 _PATH = re.compile(r"(?:~|\b[A-Za-z]:|(?<![\w/\\.]))(?:[/\\][^/\\\s\"'<>|]+)*([/\\][^/\\\s\"'<>|]+)")
 _LONG = 40
 """Most characters of a path in a sentence."""
@@ -89,6 +91,6 @@ def row_words(later_round: bool = False) -> dict[str, str]:
         f"{model}{way}": f"{word}, {how}" if way else word
         for model, word in model_words(later_round).items()
         for way, how in WAY_WORDS.items()
-        if (model, way) != ("base", "_ensemble")  # it is no collaborator, so the round has no weights for it
+        if (model, way) != ("base", ENSEMBLE)  # only fine-tuned models answer in it
     }
     return ways | SIMPLER_WORDS

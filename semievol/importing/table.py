@@ -1,6 +1,6 @@
 """What every reader returns: a table of text, with the physical row of every record and the rejected rows.
 
-And the limits of a file. Knows nothing of file formats, mappings or tasks.
+Also says how much a file may hold. Knows nothing of file formats, mappings or tasks.
 """
 
 from __future__ import annotations

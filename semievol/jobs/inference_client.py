@@ -185,16 +185,16 @@ def ensembles(store: Store, round_id: int, question: Record, said: Sequence[dict
     has no ensemble. said: what models and voters answered."""
     round_ = rounds.get_round(store, round_id)
     task = versions.task_of(store, round_.version_id)
-    weighted = ensemble.weights(round_.config, rounds.weights(store, round_id))
+    weighted = ensemble.weights(task, round_.config, rounds.weights(store, round_id))
     given = {}
     for one in said:
         spread = tuple(one["probabilities"].values())
         given[one["model"]] = Response(question.id, one["model"], one["text"], one["answer"], spread)
-    if not task.closed or not weighted or not weighted.keys() <= given.keys() | {ensemble.MODEL}:
+    if not weighted or not weighted.keys() <= given.keys() | {ensemble.MODEL}:
         return []
     found = []
     for model, name in comparison.ENSEMBLES.items():
-        if model in given:
+        if model in given and given[model].probabilities:
             reply = ensemble.together(task, question, given | {ensemble.MODEL: given[model]}, name, weighted)
             table = dict(zip(allowed_answers(task, question), reply.probabilities, strict=False))
             one = {"model": name, "text": reply.text, "answer": reply.answer, "probabilities": table}

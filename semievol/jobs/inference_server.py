@@ -1,8 +1,8 @@
 """The inference process: holds a model in memory and answers one question after the other.
 
-Serves `inference_client` over a Unix socket, and ends when no question comes for a while, when it is told to, and when
-another model is wanted: only a new process is sure to hold one model alone. Knows no store: a request holds everything
-that it needs.
+Is reached through `inference_process` over a Unix socket, and ends when no question comes for a while, when it is told
+to, and when another model is wanted: only a new process is sure to hold one model alone. Knows no store: a request
+holds everything that it needs.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from semievol.importing.rows import Row, rows_of
 from semievol.importing.table import Reject, Table
 from semievol.jobs import intake, launch, money, planning, remote_models
 from semievol.jobs.environment import for_models
-from semievol.method import ensemble, remote, voters
+from semievol.method import comparison, ensemble, remote, voters
 from semievol.method.confidence import answer_entropy, token_entropy
 from semievol.method.conversations import ask_of, base_path, chunks, response_of
 from semievol.method.protocols import Ask, Engine, Plan, Reply
@@ -72,11 +72,13 @@ class _Answer:
 @dataclass
 class _Answers:
     """The answers by place in the table. purse: what a server takes. shortened: records that were shown fewer
-    demonstrations, to fit. over: why the server is asked no further question."""
+    demonstrations, to fit. alone: records that the model answered without the
+    ensemble, as it gave no probabilities. over: why the server is asked no further question."""
 
     purse: Purse
     by_place: dict[int, _Answer] = field(default_factory=dict)
     shortened: int = 0
+    alone: int = 0
     over: UserError | None = None
 
     def asked(self, engine: Engine, asks: Sequence[Ask]) -> list[Reply | None]:
@@ -155,13 +157,16 @@ def predict(
         "answered": table.physical - len(silent),
         "not_answered": [{"row": row, "reason": reason} for row, reason in sorted(silent)[:_NAMED]],
         "shortened": answers.shortened,
-        "notes": [*table.notes, *remarks, *_far(answers)],
+        "notes": [*table.notes, *remarks, *_told(answers)],
     }
 
 
-def _far(answers: _Answers) -> list[str]:
-    """What a server took, and why it was asked no further question."""
-    lines = [money.spent_line(name, one, priced=bool(one.cost)) for name, one in answers.purse.spent.items()]
+def _told(answers: _Answers) -> list[str]:
+    """What was not averaged, what a server took, and why it was asked no further question."""
+    lines = []
+    if answers.alone:
+        lines.append(f"The model gave no probabilities for {answers.alone:,} records: it answered these alone.")
+    lines += [money.spent_line(name, one, priced=bool(one.cost)) for name, one in answers.purse.spent.items()]
     if answers.over is not None:
         rest = "Set a larger budget." if answers.purse.budget else answers.over.remedy
         lines.append(f"{answers.over.what} The records that are left have no answer. {rest}")
@@ -208,16 +213,12 @@ def _plan(store: Store, chosen: Model) -> Plan:
 
 def _weights(store: Store, chosen: Model, project: str) -> dict[str, float]:
     """The weights of the ensemble in the model's round. Raises UserError where it has none."""
-    found: dict[str, float] = {}
-    if chosen.round is not None and chosen.version.task.closed:
-        found = ensemble.weights(chosen.config, rounds.weights(store, chosen.round.id))
-    if not found:
-        raise UserError(
-            "There is no ensemble: in the model's round no simple model counts beside it.",
-            project,
-            "Leave out --ensemble, or make the neighbours' vote or the regression a collaborator.",
-        )
-    return found
+    if chosen.round is None or chosen.name not in comparison.ENSEMBLES:
+        raise UserError("Only a fine-tuned model answers in the ensemble.", project, "Leave out --ensemble.")
+    known = chosen.version.task, chosen.config, rounds.weights(store, chosen.round.id)
+    if reason := ensemble.obstacle(*known):
+        raise UserError(f"There is no ensemble. {reason}", project, "Leave out --ensemble.")
+    return ensemble.weights(*known)
 
 
 @dataclass(frozen=True)
@@ -262,7 +263,9 @@ def _answered(asking: _Asking, table: Table, mapping: Mapping, rejects: list[Rej
             given = iter(found.asked(engine, put) if plan.config.is_far else engine.answer(put))
             for record, ask in zip(chunk, asks, strict=True):
                 beside = {how: said[record.id] for how, said in simple.items()}
-                found.by_place[asked[record.id].place] = _answer_of(asking, record, ask, given, beside)
+                one = _answer_of(asking, record, ask, given, beside)
+                found.by_place[asked[record.id].place] = one
+                found.alone += bool(beside) and one.answer is not None and one.probability is None
             done += len(chunk)
             watch("Answering", done, len(table))
     return found

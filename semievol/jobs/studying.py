@@ -29,11 +29,11 @@ from semievol.store.runs.runs import Run
 from semievol.store.runs.studies import Spec
 from semievol.store.schema import NOT_ENDED
 from semievol.study import figures
-from semievol.study.arms import ENSEMBLES, EVOLVED, titles
+from semievol.study.arms import EVOLVED, IN_ENSEMBLE, titles
 from semievol.study.redraw import Material
 from semievol.study.seed import Result, Seed
 from semievol.task.prompts import PROMPT_VERSION
-from semievol.wording import SIMPLER_WORDS
+from semievol.wording import ENSEMBLE, SIMPLER_WORDS
 
 SEEDS = 10
 """Seeds of a study where nobody says how many."""
@@ -184,7 +184,7 @@ def seconds_needed(store: Store, project: Project, config: Config, arms: Sequenc
 
 def _of_seed(stage: Mapping[str, float], arms: Iterable[str]) -> float:
     """Seconds of these arms of one seed. stage: seconds of each stage of a run, whose evaluation asks three models."""
-    alone = {row: row.removesuffix("_ensemble") for row in ENSEMBLES}
+    alone = {row: row.removesuffix(ENSEMBLE) for row in IN_ENSEMBLE}
     asked = list(dict.fromkeys(alone.get(arm, arm) for arm in arms if arm not in SIMPLER_WORDS))
     judged, warm_up = stage["evaluate"] / 3, stage["warm_up"]
     found = judged * len(asked)

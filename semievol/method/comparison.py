@@ -1,8 +1,9 @@
 """The comparison on the test set: which models answer in which way, and what came of it.
 
-Every model may answer without and with demonstrations, and both answers may be averaged. An expert would try simpler
-models first (the most frequent label, the nearest neighbours' vote, a regression), so these answer beside them, from
-the same labeled records. Knows nothing of how figures are shown.
+Every model may answer without and with demonstrations, and both answers may be averaged. A fine-tuned one also answers
+in an ensemble with the simple models. An expert would try simpler models first (the most frequent label, the nearest
+neighbours' vote, a regression), so these answer beside them, from the same labeled records. Knows nothing of how
+figures are shown.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from semievol.task.answers import allowed_answers, same
 
 ARMS = ("base", "warm_up", "evolved")
 SIMPLER = ("majority", *VOTERS)
-_SHOWN, _AVERAGED, _ENSEMBLE = "_demonstrations", "_averaged", "_ensemble"
-ENSEMBLES = {arm: f"{arm}{_ENSEMBLE}" for arm in ("warm_up", "evolved")}
+_SHOWN, _AVERAGED = "_demonstrations", "_averaged"
+ENSEMBLES = {arm: f"{arm}{wording.ENSEMBLE}" for arm in ("warm_up", "evolved")}
 ROWS = (*(f"{arm}{way}" for arm in ARMS for way in ("", _SHOWN, _AVERAGED)), *ENSEMBLES.values(), *SIMPLER)
 """Names under which test answers are stored: every model without and with demonstrations, both averaged, and every
 fine-tuned model averaged with the simple models (see `ensemble`)."""
@@ -81,27 +82,31 @@ def simpler_rows(plan: Plan, engine: Engine, journal: Journal) -> None:
 
 
 def ensembles(plan: Plan, journal: Journal) -> None:
-    """Closed tasks: saves what every fine-tuned model answers together with the simple models, where these are
-    collaborators."""
-    weighted = ensemble.weights(plan.config, journal.weights())
-    simple = {how: {r.record_id: r for r in journal.predictions(how)} for how in weighted if how != ensemble.MODEL}
-    if not plan.task.closed or not simple or not all(simple.values()):
-        return
+    """Saves what every fine-tuned model answers together with the simple models, where there is an ensemble."""
     for arm, name in ENSEMBLES.items():
-        said = simple | {ensemble.MODEL: {response.record_id: response for response in journal.predictions(arm)}}
-        if not said[ensemble.MODEL]:
-            continue
-        found = []
-        for record in plan.test:
-            given = {which: by_record[record.id] for which, by_record in said.items()}
-            found.append(ensemble.together(plan.task, record, given, name, weighted))
-        _save(journal, name, found)
+        if found := in_ensemble(plan, journal, arm, name, journal.weights()):
+            _save(journal, name, found)
+
+
+def in_ensemble(plan: Plan, journal: Journal, arm: str, name: str, fitted: Mapping[str, Any] | None) -> list[Response]:
+    """The test answers of a model together with the simple models, called `name`; none where there is no ensemble, or
+    the model gives no probabilities. fitted: as for `ensemble.weights`."""
+    weighted = ensemble.weights(plan.task, plan.config, fitted)
+    said = {how: {r.record_id: r for r in journal.predictions(how)} for how in weighted if how != ensemble.MODEL}
+    of_model = {response.record_id: response for response in journal.predictions(arm)}
+    if not said or not all(said.values()) or not any(one.probabilities for one in of_model.values()):
+        return []
+    said[ensemble.MODEL] = of_model
+    given = [(record, {which: by_id[record.id] for which, by_id in said.items()}) for record in plan.test]
+    return [ensemble.together(plan.task, record, each, name, weighted) for record, each in given]
 
 
 def evaluation(plan: Plan, journal: Journal) -> dict[str, Any]:
     """The `figures` of every row that answered."""
     found = {name: {r.record_id: r.answer for r in journal.predictions(name)} for name in ROWS}
     answers = {name: given for name, given in found.items() if given}
+    if not ensemble.weights(plan.task, plan.config, journal.weights()):  # an earlier evaluation may have had some
+        answers = {name: given for name, given in answers.items() if name not in ENSEMBLES.values()}
     return figures_of(plan.task, {record.id: record.answer for record in plan.test}, answers)
 
 
@@ -271,7 +276,7 @@ def ahead(figures: Mapping[str, Any]) -> str:
     )
 
 
-def in_ensemble(figures: Mapping[str, Any]) -> str:
+def better_in_ensemble(figures: Mapping[str, Any]) -> str:
     """One sentence if the evolved model is right more often together with the simple models, else empty. figures: as
     `evaluation` gives them."""
     alone, ensembled = figures.get("evolved"), figures.get(ENSEMBLES["evolved"])

@@ -198,8 +198,8 @@ def tune(plan: Plan, engine: Engine, journal: Journal) -> None:
 
 
 def evaluate(plan: Plan, engine: Engine, journal: Journal) -> None:
-    """Base, warm-up and evolved model on the test set, without and with demonstrations, beside simpler models, with
-    intervals and paired tests."""
+    """Base, warm-up and evolved model on the test set, without and with demonstrations, beside and together with
+    simpler models, with intervals and paired tests."""
     models = {"base": base_path(plan.config), "warm_up": journal.adapter("warm_up"), "evolved": journal.adapter("tune")}
     paths = {arm: path for arm, path in models.items() if path is not None}
     if not plan.test:

@@ -21,7 +21,7 @@ EVOLVED = {
     "evolved_round_2": "Evolved, after round 2",
     "evolved_round_3": "Evolved, after round 3",
 }
-ENSEMBLES = {
+IN_ENSEMBLE = {
     "warm_up_ensemble": "Plain fine-tuning, in the ensemble",
     "evolved_ensemble": "Evolved, in the ensemble",
 }
@@ -45,7 +45,7 @@ TUNING = {
 }
 SHARES = {f"unlabeled_{share}": f"Evolved, unlabeled {share} % of labeled" for share in (50, 100, 200, 300)}
 BOUND = {"all_gold": "All true labels"}
-ARMS: dict[str, str] = SIMPLER_WORDS | MODELS | EVOLVED | ENSEMBLES | ABLATIONS | LEFT_OUT | TUNING | SHARES | BOUND
+ARMS: dict[str, str] = SIMPLER_WORDS | MODELS | EVOLVED | IN_ENSEMBLE | ABLATIONS | LEFT_OUT | TUNING | SHARES | BOUND
 """Arm -> its name, in the order in which arms are shown."""
 GROUPS: dict[str, Sequence[str]] = {
     "baselines": (
@@ -55,7 +55,7 @@ GROUPS: dict[str, Sequence[str]] = {
         "self_training",
         "authors_rule",
         "evolved",
-        *ENSEMBLES,
+        *IN_ENSEMBLE,
         "all_gold",
     ),
     "ablations": ("evolved", *ABLATIONS),

@@ -11,11 +11,12 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from semievol.config import VOTERS, Config, Voter
-from semievol.method import comparison, earned_weights, label_errors, metrics, voters
+from semievol.method import comparison, earned_weights, ensemble, label_errors, metrics, voters
 from semievol.method.evolve import evolve
 from semievol.method.local_models import warm_up_is_used
 from semievol.method.protocols import Engine, Plan
@@ -23,7 +24,7 @@ from semievol.method.suited import suited
 from semievol.records import Response
 from semievol.selection.policy import Cut
 from semievol.selection.summary import Selection
-from semievol.study.arms import ENSEMBLES, LEFT_OUT, SHARES
+from semievol.study.arms import IN_ENSEMBLE, LEFT_OUT, SHARES
 from semievol.study.journal import MemoryJournal, Watcher
 from semievol.study.redraw import Material
 from semievol.study.variants import VARIANTS, Unavailable, with_propagation, without_collaborator
@@ -88,7 +89,7 @@ class Seed:
             return self._base(arm)
         if arm == "warm_up":
             return Result(self._right(self._answers(self._warm_up())))
-        if arm in ENSEMBLES:
+        if arm in IN_ENSEMBLE:
             return self._ensemble(arm)
         if arm == "matched_updates":
             return self._matched_updates()
@@ -260,16 +261,22 @@ class Seed:
 
     def _ensemble(self, arm: str) -> Result:
         """A model of SemiEvol together with the voters, with the weights of its round."""
+        self._need_ensemble(None)
         main = self._propagated()
+        self._need_ensemble(main.weighed)
         if arm == comparison.ENSEMBLES["evolved"]:
             self._of_round(1)
-        own = self._asked(main.adapters["tune"] if arm == comparison.ENSEMBLES["evolved"] else self._warm_up())
-        own.weighed = main.weighed
-        comparison.ensembles(self.plan, own)
-        found = own.predictions(comparison.ENSEMBLES["evolved"])  # whichever model is asked is the evolved one there
+            own = self._asked(main.adapters["tune"])
+        else:
+            own = self._asked(self._warm_up())
+        found = comparison.in_ensemble(self.plan, own, "evolved", arm, main.weighed)  # as there any model is called
         if not found:
-            raise Unavailable("No neighbours' vote or regression counts beside the model, so there is no ensemble.")
+            raise Unavailable("The model gives no probabilities, or no simple model fits the test records.")
         return Result(self._right(found))
+
+    def _need_ensemble(self, fitted: Mapping[str, Any] | None) -> None:
+        if reason := ensemble.obstacle(self.plan.task, self.plan.config, fitted):
+            raise Unavailable(f"There is no ensemble. {reason}")
 
     # --- what an arm found ------------------------------------------------------------------------------------------
 

@@ -5,14 +5,14 @@
         [--rows FILE]
 
 Arms: what a user would pick instead (majority class, the neighbours' vote, a regression on the embedder's vectors);
-base, warm-up (plain fine-tuning on the labeled records) and evolved. On demand also: the models with demonstrations, or
-averaged with vote and regression; plain fine-tuning with as many updates as the evolved model has; self-training (one
-collaborator without demonstrations); the rule of the authors' code; every candidate kept; no warm-up; all true labels.
-Every seed draws labeled, unlabeled and test records anew from all records of the data set, in the published sizes or in
-those asked for. As in a project, calibration records are held out of the labeled ones, and the settings are suited to
-the data. No setting is chosen on these test sets. Intervals come from a bootstrap crossed over seeds and test records.
-Takes minutes an arm; `--rows FILE` keeps every finished arm, and a repeated command carries out only what is missing.
-With --json the last line is one object.
+base, warm-up (plain fine-tuning on the labeled records) and evolved, these two also in the ensemble with vote and
+regression. On demand also: the models with demonstrations; plain fine-tuning with as many updates as the evolved model
+has; self-training (one collaborator without demonstrations); the rule of the authors' code; every candidate kept; no
+warm-up; all true labels. Every seed draws labeled, unlabeled and test records anew from all records of the data set, in
+the published sizes or in those asked for. As in a project, calibration records are held out of the labeled ones, and
+the settings are suited to the data. No setting is chosen on these test sets. Intervals come from a bootstrap crossed
+over seeds and test records. Takes minutes an arm; `--rows FILE` keeps every finished arm, and a repeated command
+carries out only what is missing. With --json the last line is one object.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from semievol.config import Config
 from semievol.engines.local import LocalEngine
 from semievol.importing.readers.read import read_table
 from semievol.jobs.intake import SAMPLE_FOLDER, prepare
-from semievol.method import metrics
+from semievol.method import comparison, metrics
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Plan
 from semievol.records import Record, Split, Task
@@ -57,7 +57,12 @@ MATCHED, SELF, AUTHORS = "plain, matched updates", "self-training", "rule of the
 _SIMPLER = {"majority": "majority class", "neighbours": "neighbours' vote", "regression": "regression on vectors"}
 _MODELS = {"base": "base", "warm_up": "warm-up", "evolved": "evolved"}
 _WAYS = {"": "", "_demonstrations": ", demonstrations", "_averaged": ", averaged", "_ensemble": ", ensemble"}
-NAMES = _SIMPLER | {f"{arm}{way}": f"{name}{words}" for arm, name in _MODELS.items() for way, words in _WAYS.items()}
+NAMES = _SIMPLER | {
+    f"{arm}{way}": f"{name}{words}"
+    for arm, name in _MODELS.items()
+    for way, words in _WAYS.items()
+    if f"{arm}{way}" in comparison.ROWS
+}
 """Rows of an evaluation -> what they are called here."""
 EXTRA = {  # asked for by -> name in the table, arm of `semievol.study`
     "matched": (MATCHED, "matched_updates"),
@@ -70,8 +75,8 @@ EXTRA = {  # asked for by -> name in the table, arm of `semievol.study`
 """Arms that cost a fine-tuning of their own."""
 ARMS = (*NAMES.values(), *(name for name, _ in EXTRA.values()))
 OPTIONAL = ("shown", "ensemble", *EXTRA)
-"""What is left out unless asked for. `shown`: answers with demonstrations. `ensemble`: those of warm-up and evolved
-model averaged with vote and regression; they cost nothing, but older rows have none."""
+"""What is asked for beside the other arms. `shown`: answers with demonstrations. `ensemble`: those averaged with vote
+and regression; new rows always have them, for older ones the method is carried out again."""
 _MEMBER = b"\x1f\x8b\x08"
 """How a gzip member begins."""
 Row = dict[str, Any]
@@ -139,6 +144,7 @@ def _carried_out(drawn: Seed, material: Material, what: Sequence[str]) -> Iterat
             plan, journal = replace(drawn.plan, config=shown), drawn.main
             evolve(plan, drawn.engine, journal)
             right = {name: _right(plan, journal, row) for row, name in NAMES.items() if journal.predictions(row)}
+            right.setdefault(NAMES["evolved_ensemble"], {})  # there is none, and nobody need look again
             yield right, _pool(plan, journal, material), time.monotonic() - began
 
 
@@ -286,7 +292,7 @@ def told(found: metrics.Crossed, each: Sequence[float]) -> str:
 
 def arms_of(rows: Sequence[Row]) -> list[str]:
     """The arms that every row has, in the order of the table."""
-    return [arm for arm in ARMS if all(arm in row["right"] for row in rows)]
+    return [arm for arm in ARMS if all(row["right"].get(arm) for row in rows)]
 
 
 def share(row: Row, arm: str) -> float:

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from semievol.config import Collaborator
 from semievol.method import comparison, ensemble, metrics
 from semievol.method.evolve import evolve
+from semievol.method.paired_tests import against_every_row
 from semievol.method.protocols import Plan
 from semievol.presets import STUDIO_COLLABORATORS, load
 from semievol.records import Record, Response, Task
@@ -97,6 +99,7 @@ def test_the_ensemble_averages_with_the_weights_of_the_collaborators(
         journal.weighed = {"records": 40, "cross_fitted": False, "everybody": earned, "folds": []}
     evaluated(plan, journal)
     weights = list((earned or {"m": 1.0, "v": 1.0, "r": 1.0}).values())
+    assert not {one.row for one in against_every_row(journal.evaluation)} & set(comparison.ENSEMBLES.values())
     for arm, row in comparison.ENSEMBLES.items():
         alone = [{r.record_id: r for r in journal.predictions(name)} for name in (arm, "neighbours", "regression")]
         together = {r.record_id: r for r in journal.predictions(row)}
@@ -108,19 +111,57 @@ def test_the_ensemble_averages_with_the_weights_of_the_collaborators(
     assert comparison.ENSEMBLES["evolved"] in journal.evaluation["against"]
 
 
-def test_without_voters_or_where_only_they_count_there_is_no_ensemble(plan: Plan) -> None:
-    assert ensemble.weights(plan.config, None) == {}
+def test_other_weights_make_other_answers_of_an_evaluation_that_is_repeated(plan: Plan) -> None:
+    plan, journal = with_voters(plan), MemoryJournal(with_voters(plan))
+    journal.weighed = {"reason": "too few"}
+    evaluated(plan, journal)
+    equal = {r.record_id: r.probabilities for r in journal.predictions("evolved_ensemble")}
+    everybody = {"warm-up alone": 0.9, "neighbours' vote": 0.05, "regression": 0.05}
+    journal.weighed = {"records": 40, "cross_fitted": False, "everybody": everybody, "folds": []}
+    evaluated(plan, journal)
+    assert {r.record_id: r.probabilities for r in journal.predictions("evolved_ensemble")} != equal
+    journal.weighed["everybody"] = everybody | {"warm-up alone": 0.0}
+    evaluated(plan, journal)
+    assert not set(comparison.ENSEMBLES.values()) & set(journal.evaluation)
+
+
+def test_where_there_is_no_ensemble_the_reason_is_said(plan: Plan) -> None:
     config = with_voters(plan).config
-    assert ensemble.weights(config, None) == {"model": 1.0, "neighbours": 1.0, "regression": 1.0}
-    assert (
-        ensemble.weights(config, {"everybody": {"warm-up alone": 0.0, "neighbours' vote": 0.6, "regression": 0.4}})
-        == {}
-    )
-    assert (
-        ensemble.weights(config, {"everybody": {"warm-up alone": 1.0, "neighbours' vote": 0.0, "regression": 0.0}})
-        == {}
-    )
-    assert ensemble.weights(config, {"reason": "too few"}) == ensemble.weights(config, None)
+    names = ("warm-up alone", "neighbours' vote", "regression")
+    assert ensemble.weights(TASK, config, None) == {"model": 1.0, "neighbours": 1.0, "regression": 1.0}
+    assert ensemble.weights(TASK, config, {"reason": "too few"}) == ensemble.weights(TASK, config, None)
+    for task, settings, weights, said in (
+        (TASK, plan.config, None, "Neither"),
+        (Task("text"), config, None, "Free answers"),
+        (TASK, config, [0.0, 0.6, 0.4], "The fine-tuned model has no weight"),
+        (TASK, config, [1.0, 0.0, 0.0], "The neighbours' vote and the regression have no weight"),
+    ):
+        fitted = None if weights is None else {"everybody": dict(zip(names, weights, strict=True))}
+        assert ensemble.obstacle(task, settings, fitted).startswith(said)
+        assert ensemble.weights(task, settings, fitted) == {}
+
+
+def test_the_model_has_the_place_of_the_warm_up_and_not_of_other_models(plan: Plan) -> None:
+    teacher = Collaborator(name="teacher", model="endpoint:far")
+    base = Collaborator(name="base", model="base")
+    voters = STUDIO_COLLABORATORS[1:2]
+    earned = {"everybody": {"teacher": 0.6, "base": 0.1, "warm-up alone": 0.2, "neighbours' vote": 0.1}}
+
+    def weights(*mine: Collaborator) -> dict[str, float]:
+        propagation = plan.config.propagation.model_copy(update={"collaborators": (*mine, *voters)})
+        return ensemble.weights(TASK, plan.config.model_copy(update={"propagation": propagation}), earned)
+
+    assert weights(teacher, base, STUDIO_COLLABORATORS[0]) == {"model": 0.2, "neighbours": 0.1}
+    assert weights(teacher, base) == {"model": 0.1, "neighbours": 0.1}
+    assert weights(teacher) == {}
+
+
+def test_a_vote_that_found_nobody_does_not_count(plan: Plan) -> None:
+    record, weighted = plan.test[0], {"model": 1.0, "neighbours": 1.0}
+    said = Response(record.id, "evolved", "water", "water", (0.1, 0.8, 0.1), input_hash="a")
+    lost = Response(record.id, "neighbours", "", None, (1 / 3, 1 / 3, 1 / 3), input_hash="b")
+    found = ensemble.together(TASK, record, {"model": said, "neighbours": lost}, "evolved_ensemble", weighted)
+    assert found.probabilities == pytest.approx(said.probabilities)
 
 
 def test_a_model_without_probabilities_answers_alone(plan: Plan) -> None:
@@ -134,13 +175,13 @@ def test_a_model_without_probabilities_answers_alone(plan: Plan) -> None:
 def test_the_ensemble_is_named_where_it_is_right_more_often() -> None:
     evaluation: dict[str, Any] = {"evolved": {"accuracy": 0.9267}, "evolved_ensemble": {"accuracy": 0.937}}
     evaluation["against"] = {"evolved_ensemble": {"p_value": 0.55}}
-    assert comparison.in_ensemble(evaluation) == (
+    assert comparison.better_in_ensemble(evaluation) == (
         "Averaged with the simple models (ensemble), the evolved model is right on 93.7 %, alone on 92.7 % "
         "(mid-p McNemar, p = 0.55; chance alone could explain it)."
     )
     evaluation["evolved_ensemble"] = {"accuracy": 0.9267}
-    assert comparison.in_ensemble(evaluation) == ""
-    assert comparison.in_ensemble({"evolved": {"accuracy": 0.9}}) == ""
+    assert comparison.better_in_ensemble(evaluation) == ""
+    assert comparison.better_in_ensemble({"evolved": {"accuracy": 0.9}}) == ""
 
 
 def test_the_paired_tests_count_the_records_on_which_the_two_differ(plan: Plan) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from semievol.errors import UserError
-from semievol.method import label_errors
+from semievol.method import earned_weights, label_errors, weights
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Plan, TokenCleaning
 from semievol.records import Task
@@ -84,9 +84,13 @@ def test_the_method_and_its_baselines_give_what_a_run_gives(found: dict[str, dic
 
 
 @pytest.mark.parametrize("first", ["evolved_ensemble", "warm_up_ensemble"])
-def test_an_ensemble_gives_what_a_run_gives_and_asks_nobody_twice(first: str, tmp_path: Path) -> None:
-    engine = Learner()
-    settings = config("studio", **{"propagation.weighting": "earned", "cross_fit": 2})
+def test_an_ensemble_gives_what_a_run_gives_and_asks_nobody_twice(
+    first: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everybody = {"warm-up alone": 0.7, "neighbours' vote": 0.2, "regression": 0.1}
+    fitted = {"records": 36, "cross_fitted": True, "everybody": everybody, "folds": [everybody] * weights.FOLDS}
+    monkeypatch.setattr(earned_weights, "_fitted", lambda *_: fitted)  # fitted here, one would have all the weight
+    settings, engine = config("studio", **{"propagation.weighting": "earned", "cross_fit": 2}), Learner()
     drawn = Seed(material(), settings, 3, engine, tmp_path)
     rows = (first, "warm_up", "evolved", "warm_up_ensemble", "evolved_ensemble")
     right = {row: drawn.result(row).right for row in rows}
@@ -95,11 +99,15 @@ def test_an_ensemble_gives_what_a_run_gives_and_asks_nobody_twice(first: str, tm
     assert len(asked) == len(set(asked)), "every model answers the test set once"
     for row in rows:
         assert right[row] == alone(drawn.plan, tmp_path / f"alone {row}", row), row
+    everybody |= {"warm-up alone": 0.01}
+    assert right["evolved_ensemble"] != alone(drawn.plan, tmp_path / "other", "evolved_ensemble"), "the weights count"
 
 
 def test_without_voters_an_ensemble_is_left_out_with_a_reason(tmp_path: Path) -> None:
-    found = seed(tmp_path).result("evolved_ensemble")
+    engine = Learner()
+    found = seed(tmp_path, engine).result("evolved_ensemble")
     assert (found.right, "no ensemble" in found.skipped) == ({}, True)
+    assert not engine.trained, "that is known before anything is trained"
 
 
 def test_a_later_round_starts_from_the_model_before_and_does_not_count_what_is_spent(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from semievol.config import Collaborator, Config
-from semievol.jobs import inference_client, inference_process, inference_server
+from semievol.jobs import inference_process, inference_server
 from semievol.presets import STUDIO_READERS
 from semievol.records import Task
 from semievol.store.data import projects, versions
@@ -153,7 +153,7 @@ def test_one_record_is_answered_by_all_and_a_change_drops_only_its_own_answer(
     propagation = made.READ | {"collaborators": ways}
     projects.update_project(store, project.id, settings=project.settings | {"propagation": propagation})
 
-    def request(store: Store, config: Config, request: dict[str, Any], watch: inference_client.Watch) -> Any:
+    def request(store: Store, config: Config, request: dict[str, Any], watch: inference_process.Watch) -> Any:
         watch("Answering")
         return json.loads(json.dumps(inference_server._VERBS[request["verb"]](FakeEngine(), request)))
 

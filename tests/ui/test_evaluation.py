@@ -132,7 +132,7 @@ def test_every_other_row_is_compared_and_calibration_and_classes_are_told(visit:
     app = visit("evaluation", project=project.id)
     compared, by_class = (next(t.value for t in app.dataframe if name in t.value) for name in ("Verdict", "recall"))
     others = len(formats.row_words()) - 1 - len(comparison.ENSEMBLES)
-    assert len(compared) == others, "every row but the evolved model itself, and the ensembles, which are not there"
+    assert len(compared) == others, "every row but the evolved model itself and the ensembles"
     assert set(by_class["label"]) == set(made.LABELS)
     words = told(app)
     assert re.search(r"States \d+ % on average and is right on \d+ %", words)

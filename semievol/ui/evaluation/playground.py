@@ -46,7 +46,8 @@ def playground(here: Place) -> None:
                 "Beside the simple baselines",
                 value=False,
                 key="play_simpler",
-                help="The vote of the nearest labeled records, and a regression on the embedder's vectors.",
+                help="The vote of the nearest labeled records, a regression on the embedder's vectors, and the "
+                "fine-tuned models averaged with them (ensemble).",
             )
         there = [endpoint.name for endpoint in settings.endpoints(here.store)]
         far = st.multiselect("Endpoints", there, key="play_endpoints", help="Their servers read it.") if there else []
