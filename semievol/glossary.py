@@ -27,7 +27,7 @@ TERMS: tuple[tuple[str, str, str], ...] = (
         "Ensemble",
         r"ensemble",
         "A model's probabilities averaged with those of the simple models (neighbours' vote, regression), with the "
-        "weights that they have as collaborators.",
+        "weights that they have as collaborators. They learn from what the model learned from.",
     ),
     ("Demonstrations", r"demonstration", "The most similar labeled records, shown to a model before the question."),
     ("Point", r"\bpoints?\b", "Percentage point: from 80 % to 85 % right are 5 points."),

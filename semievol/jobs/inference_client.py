@@ -164,11 +164,13 @@ def similarities(
     return dict(inference_process.request(store, round_.config, request, watch))
 
 
-def vote(store: Store, round_id: int, question: Record, watch: Watch = unwatched) -> list[dict[str, Any]]:
+def vote(
+    store: Store, round_id: int, question: Record, watch: Watch = unwatched, learned: Sequence[Record] | None = None
+) -> list[dict[str, Any]]:
     """Answers of the voters (nearest labeled records, regression) that fit the task, as dicts like those of `ask`,
-    without mass and seconds. watch: as in `ask`."""
+    without mass and seconds. watch: as in `ask`. learned: what they learn from; None: the labeled records."""
     round_ = rounds.get_round(store, round_id)
-    task, labeled = versions.task_of(store, round_.version_id), _labeled(store, round_)
+    task, labeled = versions.task_of(store, round_.version_id), learned or _labeled(store, round_)
     request = {
         "verb": "vote",
         "task": asdict(task),
@@ -180,26 +182,36 @@ def vote(store: Store, round_id: int, question: Record, watch: Watch = unwatched
     return list(inference_process.request(store, round_.config, request, watch)) if request["voters"] else []
 
 
-def ensembles(store: Store, round_id: int, question: Record, said: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def ensembles(
+    store: Store, round_id: int, question: Record, said: Sequence[dict[str, Any]], watch: Watch = unwatched
+) -> list[dict[str, Any]]:
     """Answers of the fine-tuned models together with the voters, as dicts like those of `vote`; none where the round
-    has no ensemble. said: what models and voters answered."""
+    has no ensemble. said: what models and voters answered. watch: as in `ask`."""
     round_ = rounds.get_round(store, round_id)
     task = versions.task_of(store, round_.version_id)
     weighted = ensemble.weights(task, round_.config, rounds.weights(store, round_id))
-    given = {}
-    for one in said:
-        spread = tuple(one["probabilities"].values())
-        given[one["model"]] = Response(question.id, one["model"], one["text"], one["answer"], spread)
-    if not weighted or not weighted.keys() <= given.keys() | {ensemble.MODEL}:
-        return []
-    found = []
+    given, found = {one["model"]: one for one in said}, []
     for model, name in comparison.ENSEMBLES.items():
-        if model in given and given[model].probabilities:
-            reply = ensemble.together(task, question, given | {ensemble.MODEL: given[model]}, name, weighted)
+        if not weighted or model not in given or not given[model]["probabilities"]:
+            continue
+        voted = given
+        if model == "evolved" and (frozen := outcomes.trained_on(store, round_id)):
+            pool = records.load_records(store, round_.version_id, "unlabeled")
+            learned = ensemble.learned(_labeled(store, round_), pool, frozen)
+            voted = {one["model"]: one for one in vote(store, round_id, question, watch, learned)}
+        simple = weighted.keys() - {ensemble.MODEL}
+        if simple <= voted.keys():
+            beside = {how: _response(question, voted[how]) for how in simple}
+            own = {ensemble.MODEL: _response(question, given[model])}
+            reply = ensemble.together(task, question, own | beside, name, weighted)
             table = dict(zip(allowed_answers(task, question), reply.probabilities, strict=False))
             one = {"model": name, "text": reply.text, "answer": reply.answer, "probabilities": table}
             found.append(one | {"entropy": confidence.own_entropy(reply)})
     return found
+
+
+def _response(question: Record, said: dict[str, Any]) -> Response:
+    return Response(question.id, said["model"], said["text"], said["answer"], tuple(said["probabilities"].values()))
 
 
 def judge(

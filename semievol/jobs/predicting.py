@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -139,7 +139,9 @@ def predict(
         engine = (start_engine or _engine)(store, chosen.config, watch)
         rejects: list[Reject] = []
         whole = with_joined({"unlabeled": table}, mapping.columns())["unlabeled"]
-        asking = _Asking(_plan(store, chosen), engine, chosen, demonstrations, weighted)
+        plan = _plan(store, chosen)
+        learned = _learned(store, chosen, plan.labeled) if weighted else ()
+        asking = _Asking(plan, engine, chosen, demonstrations, weighted, learned)
         answers = _answered(asking, whole, mapping, rejects, watch)
         reasons = {reject.row: reject.reason for reject in rejects}
         files.table(out, _Lines(table, answers, reasons, chosen.version.task))
@@ -221,22 +223,34 @@ def _weights(store: Store, chosen: Model, project: str) -> dict[str, float]:
     return ensemble.weights(*known)
 
 
+def _learned(store: Store, chosen: Model, labeled: Sequence[Record]) -> list[Record]:
+    """What the voters in the ensemble learn from."""
+    assert chosen.round is not None, "a base has no ensemble"
+    if chosen.name != "evolved":
+        return list(labeled)
+    pool = records.load_records(store, chosen.version.id, "unlabeled")
+    return ensemble.learned(labeled, pool, outcomes.trained_on(store, chosen.round.id))
+
+
 @dataclass(frozen=True)
 class _Asking:
-    """Who answers, and how. weighted: as `ensemble.weights` gives them; empty for the model alone."""
+    """Who answers, and how. weighted: as `ensemble.weights` gives them; empty for the model alone. learned: what the
+    voters in the ensemble learn from."""
 
     plan: Plan
     engine: Engine
     chosen: Model
     demonstrations: bool
     weighted: dict[str, float]
+    learned: Sequence[Record] = ()
 
     def simple(self, questions: Sequence[Record]) -> dict[str, dict[str, Response]]:
         """Voter -> record id -> its response, of the voters in the ensemble."""
         found: dict[str, dict[str, Response]] = {}
+        informed = replace(self.plan, labeled=self.learned)
         for how in VOTERS:
             if how in self.weighted:
-                said = voters.poll(self.plan, self.engine, how, how, questions)
+                said = voters.poll(informed, self.engine, how, how, questions)
                 found[how] = {response.record_id: response for response in said}
         return found
 

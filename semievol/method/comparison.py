@@ -23,6 +23,7 @@ from semievol.method.paired_tests import paired as paired_test
 from semievol.method.paired_tests import smallest_gain
 from semievol.method.protocols import Engine, Journal, Plan
 from semievol.records import Demonstration, Record, Response, Task
+from semievol.selection.summary import Selection
 from semievol.task.answers import allowed_answers, same
 
 ARMS = ("base", "warm_up", "evolved")
@@ -81,23 +82,37 @@ def simpler_rows(plan: Plan, engine: Engine, journal: Journal) -> None:
             journal.save_predictions(how, voters.poll(plan, engine, how, how, plan.test))
 
 
-def ensembles(plan: Plan, journal: Journal) -> None:
+def ensembles(plan: Plan, engine: Engine, journal: Journal) -> None:
     """Saves what every fine-tuned model answers together with the simple models, where there is an ensemble."""
     for arm, name in ENSEMBLES.items():
-        if found := in_ensemble(plan, journal, arm, name, journal.weights()):
+        frozen = journal.selection() if arm == "evolved" else None
+        if found := in_ensemble(plan, engine, journal.predictions(arm), name, journal.weights(), frozen):
             _save(journal, name, found)
 
 
-def in_ensemble(plan: Plan, journal: Journal, arm: str, name: str, fitted: Mapping[str, Any] | None) -> list[Response]:
-    """The test answers of a model together with the simple models, called `name`; none where there is no ensemble, or
-    the model gives no probabilities. fitted: as for `ensemble.weights`."""
+def in_ensemble(
+    plan: Plan,
+    engine: Engine,
+    said: Sequence[Response],
+    name: str,
+    fitted: Mapping[str, Any] | None,
+    frozen: Selection | None,
+) -> list[Response]:
+    """The test answers of a model together with the simple models, called `name`; none where there is no ensemble, the
+    model gives no probabilities, or a simple model does not fit the test records.
+
+    said: the model's own. fitted: as for `ensemble.weights`. frozen: as for `ensemble.learned`.
+    """
     weighted = ensemble.weights(plan.task, plan.config, fitted)
-    said = {how: {r.record_id: r for r in journal.predictions(how)} for how in weighted if how != ensemble.MODEL}
-    of_model = {response.record_id: response for response in journal.predictions(arm)}
-    if not said or not all(said.values()) or not any(one.probabilities for one in of_model.values()):
+    simple = [how for how in VOTERS if how in weighted]
+    informed = replace(plan, labeled=ensemble.learned(plan.labeled, plan.unlabeled, frozen))
+    unfit = any(voters.obstacle(plan.task, informed.labeled, plan.test, how) for how in simple)
+    if not simple or unfit or not any(response.probabilities for response in said):
         return []
-    said[ensemble.MODEL] = of_model
-    given = [(record, {which: by_id[record.id] for which, by_id in said.items()}) for record in plan.test]
+    by_id = {ensemble.MODEL: {response.record_id: response for response in said}}
+    for how in simple:
+        by_id[how] = {r.record_id: r for r in voters.poll(informed, engine, how, how, plan.test)}
+    given = [(record, {which: of[record.id] for which, of in by_id.items()}) for record in plan.test]
     return [ensemble.together(plan.task, record, each, name, weighted) for record, each in given]
 
 

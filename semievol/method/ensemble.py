@@ -1,21 +1,22 @@
 """A fine-tuned model together with the simple models that are collaborators: the neighbours' vote, a regression.
 
 Their probabilities are averaged, with the weights that they have as collaborators (a linear pool, as for candidates).
-The simple models err on other records than a language model does, and cost nothing beside it. They answer from the
-labeled records alone, as the rows of an evaluation do; in a round's second pass they also learn from the pool.
+The simple models err on other records than a language model does, and cost nothing beside it. They learn from what the
+model learned from: beside the evolved one also from the answers that were accepted.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from semievol.config import VOTERS, Config
 from semievol.method import confidence
 from semievol.records import Record, Response, Task
+from semievol.selection.summary import Selection
 from semievol.task.answers import allowed_answers
 
 MODEL = "model"
@@ -52,6 +53,13 @@ def _weights(config: Config, fitted: Mapping[str, Any] | None) -> dict[str, floa
         if name == MODEL or name in VOTERS:
             found[name] = 1.0 if earned is None else found.get(name, 0.0) + earned.get(one.name, 0.0)
     return {name: weight for name, weight in found.items() if weight > 0}
+
+
+def learned(labeled: Sequence[Record], pool: Sequence[Record], frozen: Selection | None) -> list[Record]:
+    """What the simple models beside a model learn from: labeled records, and those of the pool whose answers are in
+    `frozen`, the selection that the model was fine-tuned on; None: it was on labeled ones alone."""
+    answers = {} if frozen is None else frozen.answers
+    return [*labeled, *(replace(record, answer=answers[record.id]) for record in pool if record.id in answers)]
 
 
 def together(

@@ -225,5 +225,5 @@ def evaluate(plan: Plan, engine: Engine, journal: Journal) -> None:
     too_long.report(journal, "evaluate")
     comparison.average(plan, journal)
     comparison.simpler_rows(plan, engine, journal)
-    comparison.ensembles(plan, journal)
+    comparison.ensembles(plan, engine, journal)
     journal.save_evaluation(comparison.evaluation(plan, journal))

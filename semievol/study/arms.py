@@ -83,7 +83,8 @@ EXPLAINED = {
     "evolved_round_3": "A third round.",
     "warm_up_ensemble": "The fine-tuned model together with the neighbours' vote and the regression: their averaged "
     "probabilities, with the weights that they have as collaborators.",
-    "evolved_ensemble": "The evolved model together with the neighbours' vote and the regression.",
+    "evolved_ensemble": "The evolved model together with the neighbours' vote and the regression, which learn from the "
+    "accepted answers, too.",
     "without_in_weight": "The method with the base model in place of the fine-tuned one.",
     "without_in_context": "The method without demonstrations, neighbours' vote and regression.",
     "without_collaboration": "The method with its first collaborator that is a language model, alone.",

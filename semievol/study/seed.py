@@ -264,12 +264,12 @@ class Seed:
         self._need_ensemble(None)
         main = self._propagated()
         self._need_ensemble(main.weighed)
-        if arm == comparison.ENSEMBLES["evolved"]:
+        evolved = arm == comparison.ENSEMBLES["evolved"]
+        if evolved:
             self._of_round(1)
-            own = self._asked(main.adapters["tune"])
-        else:
-            own = self._asked(self._warm_up())
-        found = comparison.in_ensemble(self.plan, own, "evolved", arm, main.weighed)  # as there any model is called
+        said = self._answers(main.adapters["tune"] if evolved else self._warm_up())
+        frozen = main.frozen if evolved else None
+        found = comparison.in_ensemble(self.plan, self.engine, said, arm, main.weighed, frozen)
         if not found:
             raise Unavailable("The model gives no probabilities, or no simple model fits the test records.")
         return Result(self._right(found))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from semievol.method import voters
 from semievol.method.protocols import Plan
 from semievol.records import Record
 from semievol.store.data import records, versions
+from semievol.store.runs.journal import StoreJournal
 from tests.exported import World
 from tests.fakes import FakeEngine
 
@@ -99,13 +101,18 @@ def test_in_the_ensemble_the_simple_models_count_with_their_weights(file: Path, 
     mine += [{"name": how, "model": how, "demonstrations": False} for how in ("neighbours", "regression")]
     world = World(tmp_path / "workspace", f"propagation.collaborators={json.dumps(mine)}")
     world.adapter()
+    frozen = StoreJournal(world.store, world.run).selection()
+    assert frozen is not None
     alone, voted = FakeEngine(), FakeEngine()
     assert not predicted(world, file, tmp_path / "alone.csv", alone)["ensemble"]
     assert predicted(world, file, tmp_path / "ensemble.csv", voted, ensembled=True)["ensemble"]
     assert [ask.messages for ask in voted.asked] == [ask.messages for ask in alone.asked]
     version = versions.get_version(world.store, world.round.version_id)
     labeled = records.load_records(world.store, version.id, "labeled")
-    plan = Plan(version.task, world.round.config, labeled, ())
+    pool = records.load_records(world.store, version.id, "unlabeled")
+    learned = [*labeled, *(replace(r, answer=frozen.answers[r.id]) for r in pool if r.id in frozen.answers)]
+    assert len(learned) == len(labeled) + 5
+    plan = Plan(version.task, world.round.config, learned, ())
     questions = [Record(f"row {i}", text) for i, text in enumerate(LINES[:3])]
     simple = [voters.poll(plan, FakeEngine(), how, how, questions) for how in VOTERS]
     rows = zip(read(tmp_path / "alone.csv"), read(tmp_path / "ensemble.csv"), *simple, strict=False)
@@ -120,6 +127,11 @@ def test_without_simple_models_there_is_no_ensemble(world: World, file: Path, tm
     with pytest.raises(UserError, match="There is no ensemble"):
         predicted(world, file, tmp_path / "out.csv", ensembled=True)
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_base_answers_in_no_ensemble(world: World, file: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="Only a fine-tuned model"):
+        predicted(world, file, tmp_path / "out.csv", model="base", ensembled=True)
 
 
 def test_a_column_of_the_file_is_never_overwritten(world: World, tmp_path: Path) -> None:

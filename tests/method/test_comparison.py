@@ -15,6 +15,7 @@ from semievol.method.paired_tests import against_every_row
 from semievol.method.protocols import Plan
 from semievol.presets import STUDIO_COLLABORATORS, load
 from semievol.records import Record, Response, Task
+from semievol.selection.summary import Selection
 from semievol.task.answers import same
 from tests.fakes import FakeEngine, MemoryJournal
 
@@ -109,6 +110,24 @@ def test_the_ensemble_averages_with_the_weights_of_the_collaborators(
             assert together[record.id].answer == TASK.labels[int(expected.argmax())]
         assert row in journal.evaluation
     assert comparison.ENSEMBLES["evolved"] in journal.evaluation["against"]
+
+
+def test_beside_the_evolved_model_the_simple_ones_learn_from_the_accepted_answers_too(plan: Plan) -> None:
+    plan = with_voters(plan)
+    journal = MemoryJournal(plan)
+    journal.frozen = Selection(None, {record.id: "parks" for record in plan.unlabeled[:5]})
+    asked: list[list[str | None]] = []
+
+    class Watched(FakeEngine):
+        def vote(self, labeled: Any, *rest: Any) -> Any:
+            asked.append([record.answer for record in labeled])
+            return super().vote(labeled, *rest)
+
+    journal.adapters |= {"warm_up": "w", "tune": "t"}
+    evolve(plan, Watched(), journal, first="evaluate")
+    gold = [record.answer for record in plan.labeled]
+    assert [one for one in asked if one != gold] == [gold + ["parks"] * 5] * 2, "vote and regression, beside one model"
+    assert set(comparison.ENSEMBLES.values()) <= set(journal.evaluation)
 
 
 def test_other_weights_make_other_answers_of_an_evaluation_that_is_repeated(plan: Plan) -> None:

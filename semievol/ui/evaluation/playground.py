@@ -59,7 +59,7 @@ def playground(here: Place) -> None:
             answers = inference_client.ask(here.store, here.round.id, question, near, here.models, watch)
             if simpler:
                 answers += inference_client.vote(here.store, here.round.id, question, watch)
-                answers += inference_client.ensembles(here.store, here.round.id, question, answers)
+                answers += inference_client.ensembles(here.store, here.round.id, question, answers, watch)
             if far:
                 watch("Asking the endpoints")
                 addresses = {f"{PREFIX}{name}": f"{PREFIX}{name}" for name in far}
