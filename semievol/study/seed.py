@@ -71,7 +71,7 @@ class Seed:
         self.main = self._journal(self.plan, "semievol")
         self._rounds = [self.main]
         self._found: dict[str, Result] = {}
-        self._judges: dict[tuple[str | None, bool], MemoryJournal] = {}
+        self._asked: dict[tuple[str | None, bool], list[Response]] = {}
 
     def result(self, arm: str) -> Result:
         """Carries the arm out. Raises `Stopped` when the watcher asks for it."""
@@ -281,14 +281,10 @@ class Seed:
     # --- what an arm found ------------------------------------------------------------------------------------------
 
     def _answers(self, adapter: str | None, shown: bool = False) -> list[Response]:
-        """The test answers of the model with this adapter, or of the base model; shown: with demonstrations."""
-        row = "evolved" if adapter else "base_demonstrations" if shown else "base"
-        return self._asked(adapter, shown).predictions(row)
-
-    def _asked(self, adapter: str | None, shown: bool = False) -> MemoryJournal:
-        """A journal of the test answers of `_answers`. A model is asked once."""
-        if (adapter, shown) in self._judges:
-            return self._judges[adapter, shown]
+        """The test answers of the model with this adapter, or of the base model; shown: with demonstrations. A model is
+        asked once."""
+        if (adapter, shown) in self._asked:
+            return self._asked[adapter, shown]
         plan = replace(self.plan, config=self.plan.config.model_copy(update={"evaluate_demonstrations": shown}))
         own = self._journal(plan, "evaluate")
         own.adapters = {} if adapter is None else {"tune": adapter}
@@ -296,8 +292,9 @@ class Seed:
         own.predicted = {row: dict(shared[row]) for row in _NOT_EVOLVED if row in shared}
         evolve(plan, self.engine, own, first="evaluate")
         shared |= {row: own.predicted[row] for row in _NOT_EVOLVED if row in own.predicted}
-        self._judges[adapter, shown] = own
-        return own
+        found = own.predictions("evolved" if adapter else "base_demonstrations" if shown else "base")
+        self._asked[adapter, shown] = found
+        return found
 
     def _right(self, responses: Iterable[Response]) -> dict[str, bool]:
         said = {response.record_id: response.answer for response in responses}
