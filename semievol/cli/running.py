@@ -198,8 +198,7 @@ def _as_text(result: dict[str, Any]) -> str:
     for arm, found in result["evaluate"].items():
         if found is not None:
             lines.append(f"  {arm}: {found['accuracy']:.1%} ({found['low']:.1%} to {found['high']:.1%})")
-    if result["ahead"]:
-        lines.append(f"  {result['ahead']}")
+    lines += [f"  {sentence}" for key in ("ahead", "better_in_ensemble") if (sentence := result[key])]
     if result["label_errors"] and (count := len(result["label_errors"]["suspects"])):
         look = "1 label looks" if count == 1 else f"{count:,} labels look"
         lines.append(f"  {look} wrong; the Data page and --json list them")

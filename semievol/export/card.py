@@ -19,7 +19,7 @@ from semievol.config import Config
 from semievol.export import tables
 from semievol.export.caveats import caveats
 from semievol.installed import MODELS, STARTER
-from semievol.method.comparison import outcome, paired
+from semievol.method.comparison import beside_simple_models, outcome, paired
 from semievol.records import Record, Task
 from semievol.store.data import projects, versions
 from semievol.store.data.records import load_records
@@ -172,7 +172,12 @@ def _results(store: Store, round_: Round, run: runs.Run | None) -> str:
             interval = f"{wording.percent(one['low'])} to {wording.percent(one['high'])}"
             f1 = f"{one['macro_f1']:.3f}" if "macro_f1" in one else ""
             rows.append((word, wording.percent(one["accuracy"]), interval, f1))
-    sentences = [outcome(found, later_round), paired(found, later_round), *caveats(store, round_, judged, found)]
+    sentences = [
+        outcome(found, later_round),
+        *beside_simple_models(found),
+        paired(found, later_round),
+        *caveats(store, round_, judged, found),
+    ]
     return (
         f"## Evaluation\n\nOn {wording.plural(found['n'], 'test record')} that no model was trained on.\n\n"
         f"{_table(('Model', 'Accuracy', '95 % interval', 'Macro-F1'), rows)}\n\n"

@@ -20,7 +20,7 @@ from semievol.charts import MEASURES, bin_confidence
 from semievol.export import drawing, ledger_section
 from semievol.export.caveats import caveats, unfrozen
 from semievol.method import demonstration_readers, earned_weights
-from semievol.method.comparison import ARMS, ahead, outcome, paired
+from semievol.method.comparison import ARMS, beside_simple_models, outcome, paired
 from semievol.method.paired_tests import against_every_row
 from semievol.palette import DARK, LIGHT, Palette
 from semievol.records import Task
@@ -140,8 +140,7 @@ def _results(found: dict[str, Any] | None, later_round: bool) -> list[str]:
     figure = drawing.bars(
         [names[row] for row in rows], values["accuracy"], values["low"], values["high"], " %", "Right answers"
     )
-    simpler = ahead(found)
-    paragraphs = [f"<p>{' '.join(sentences)}</p>", *([f"<p>{_e(simpler)}</p>"] if simpler else [])]
+    paragraphs = [f"<p>{' '.join(sentences)}</p>", *(f"<p>{_e(one)}</p>" for one in beside_simple_models(found))]
     table = [
         (
             names[row],

@@ -204,20 +204,24 @@ def log_path(store: Store, run_id: int) -> Path:
 
 
 def command_line(store: Store, project: projects.Project, run: runs.Run) -> str:
-    """The shell command that repeats `run` on the same data with the same settings."""
+    """The shell command that repeats `run` on the same data with the same settings; each setting on a line of its own.
+
+    On one line it would be broken after any hyphen of an option's name.
+    """
     round_ = rounds.get_round(store, run.round_id)
     words = ["python", "-m", "semievol", "run", project.name, "--preset", run.config.preset]
-    words += [f"--set={key}={value}" for key, value in differences(run.config)]
+    where: list[str] = []
     if run.first != "warm_up":
-        words += ["--round", str(round_.id)]
+        where += ["--round", str(round_.id)]
     elif round_.parent_id is not None:
-        words += ["--parent", str(round_.parent_id)]
+        where += ["--parent", str(round_.parent_id)]
     if (run.first, run.until) != EVERYTHING:
-        words += ["--from", run.first, "--until", run.until]
+        where += ["--from", run.first, "--until", run.until]
     chosen = run.selection_used if run.first in ("tune", "evaluate") else run.selection
     if chosen is not None:
-        words += ["--selection", str(chosen)]
-    return shlex.join(words)
+        where += ["--selection", str(chosen)]
+    lines = [words, *([f"--set={key}={value}"] for key, value in differences(run.config)), where]
+    return " \\\n  ".join(shlex.join(line) for line in lines if line)
 
 
 def differences(config: Config) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from semievol.jobs import planning
 from semievol.method import spending
-from semievol.method.comparison import ARMS, ROWS, ahead, outcome
+from semievol.method.comparison import ARMS, ROWS, ahead, better_in_ensemble, outcome
 from semievol.method.paired_tests import against_every_row
 from semievol.records import STAGES
 from semievol.selection.summary import pseudo_accuracy
@@ -44,6 +44,7 @@ def summary(store: Store, run_id: int) -> dict[str, Any]:
         "against": {one.row: asdict(one) for one in against_every_row(evaluation)},
         "p_value": evaluation.get("p_value"),
         "ahead": ahead(evaluation) or None,
+        "better_in_ensemble": better_in_ensemble(evaluation) or None,
         **_candidates(store, run),
         "label_errors": _label_errors(store, run.round_id),
         "endpoints": {name: asdict(one) for name, one in spending.read(run.spent).items()} or None,

@@ -306,6 +306,11 @@ def better_in_ensemble(figures: Mapping[str, Any]) -> str:
     )
 
 
+def beside_simple_models(figures: Mapping[str, Any]) -> list[str]:
+    """Those sentences of `ahead` and `better_in_ensemble` that apply. figures: as `evaluation` gives them."""
+    return [sentence for sentence in (ahead(figures), better_in_ensemble(figures)) if sentence]
+
+
 def _save(journal: Journal, name: str, responses: list[Response]) -> None:
     """Saves the responses, unless these very ones are already stored."""
     stored = {response.record_id: response.input_hash for response in journal.predictions(name)}

@@ -287,8 +287,8 @@ def test_the_command_line_that_repeats_a_run_names_its_round_parent_and_selectio
     config: Config = load("paper", None, ["seed=3", "tune.epochs=4"])
     parent = launch.start(store, project, config)
     assert launch.command_line(store, project, parent) == (
-        "python -m semievol run P --preset paper --set=model=starter --set=seed=3 "
-        "--set=propagation.embedder=char-tfidf --set=tune.epochs=4.0"
+        "python -m semievol run P --preset paper \\\n  --set=model=starter \\\n  --set=seed=3 \\\n"
+        "  --set=propagation.embedder=char-tfidf \\\n  --set=tune.epochs=4.0"
     )
     carried_out(store, parent)
     tuned = launch.start(store, project, config, "tune", round_id=parent.round_id)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
-from semievol.export import export
+from semievol.cli import main
+from semievol.export import card, export
+from semievol.jobs import intake
+from semievol.method import comparison
 from semievol.records import GOLD_REVIEWER
 from semievol.selection.counts import Counts
 from semievol.store.data import projects
 from semievol.store.data.projects import Project
 from semievol.store.database import Store
 from semievol.store.decisions import decisions, selections
-from semievol.store.results import results
+from semievol.store.results import outcomes, results
+from semievol.store.runs import rounds, runs
 from tests.ui import made
 from tests.ui.conftest import told
 
@@ -59,6 +65,25 @@ def test_the_report_repeats_the_pages_claims_and_caveats(visit: Visit, store: St
     ):
         assert sentence in page, sentence
         assert sentence in report, sentence
+
+
+def test_what_the_simple_models_add_is_said_on_the_page_in_report_and_card_and_on_the_command_line(
+    visit: Visit, store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = intake.open_sample(store)
+    found = outcomes.evaluation(store, 3)
+    assert found is not None
+    (sentence,) = comparison.beside_simple_models(found)
+    assert sentence.startswith("Averaged with the simple models (ensemble), the evolved model is right on")
+    assert sentence in _plain(visit("evaluation", project=project.id))
+    assert sentence in _report(store, project, tmp_path)
+    round_ = rounds.get_round(store, 1)
+    run = runs.get_run(store, 3)
+    assert sentence in card.page(store, project, round_, run, "", "adapter", licence=None, script=False)
+    assert main(["compare", "3"]) == 0
+    assert sentence in capsys.readouterr().out
+    assert main(["compare", "3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["runs"][0]["better_in_ensemble"] == sentence
 
 
 def test_the_counts_add_up_and_are_the_same_in_report_and_pages(visit: Visit, store: Store, tmp_path: Path) -> None:

@@ -20,9 +20,8 @@ def lead(figures: Mapping[str, Any], later_round: bool = False, small: bool = Fa
     if sentence := comparison.outcome(figures, later_round):
         look = "sv-lead sv-small" if small else "sv-lead"
         parts.html(f"<p class='{look}' title='{escape(INTERVAL)}'>{escape(sentence)}</p>")
-    for sentence in (comparison.ahead(figures), comparison.better_in_ensemble(figures)):
-        if sentence:
-            parts.note(sentence)
+    for sentence in comparison.beside_simple_models(figures):
+        parts.note(sentence)
 
 
 def chart(figures: Mapping[str, Any], later_round: bool = False, small: bool = False) -> None:
