@@ -1,18 +1,17 @@
 """What the method gains on a data set: every arm over seeds that redraw the splits, with intervals.
 
     python -m tests.benchmarks.method_study --data sample|fpb|arc [--seeds 10] [--preset studio] [--set key=value]...
-        [--labeled N] [--unlabeled N] [--also shown ensemble matched self authors all_kept cold gold]
-        [--rows FILE]
+        [--labeled N] [--unlabeled N] [--test N] [--also shown ensemble self gold ...] [--rows FILE]
 
 Arms: what a user would pick instead (majority class, the neighbours' vote, a regression on the embedder's vectors);
 base, warm-up (plain fine-tuning on the labeled records) and evolved, these two also in the ensemble with vote and
-regression. On demand also: the models with demonstrations; plain fine-tuning with as many updates as the evolved model
-has; self-training (one collaborator without demonstrations); the rule of the authors' code; every candidate kept; no
-warm-up; all true labels. Every seed draws labeled, unlabeled and test records anew from all records of the data set, in
-the published sizes or in those asked for. As in a project, calibration records are held out of the labeled ones, and
-the settings are suited to the data. No setting is chosen on these test sets. Intervals come from a bootstrap crossed
-over seeds and test records. Takes minutes an arm; `--rows FILE` keeps every finished arm, and a repeated command
-carries out only what is missing. With --json the last line is one object.
+regression. On demand (`--also`): the models with demonstrations, and the arms of `EXTRA`: baselines, ablations, ways to
+fine-tune, fewer unlabeled records, a second round, all true labels. Every seed draws labeled, unlabeled and test
+records anew from all records of the data set, in the published sizes or in those asked for. As in a project,
+calibration records are held out of the labeled ones, and the settings are suited to the data. No setting is chosen on
+these test sets. Intervals come from a bootstrap crossed over seeds and test records. Takes minutes an arm; `--rows
+FILE` keeps every finished arm, and a repeated command carries out only what is missing. With --json the last line is
+one object.
 """
 
 from __future__ import annotations
@@ -53,7 +52,6 @@ from semievol.study.seed import Seed
 from semievol.task.answers import same
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
-MATCHED, SELF, AUTHORS = "plain, matched updates", "self-training", "rule of the authors' code"
 _SIMPLER = {"majority": "majority class", "neighbours": "neighbours' vote", "regression": "regression on vectors"}
 _MODELS = {"base": "base", "warm_up": "warm-up", "evolved": "evolved"}
 _WAYS = {"": "", "_demonstrations": ", demonstrations", "_averaged": ", averaged", "_ensemble": ", ensemble"}
@@ -65,14 +63,20 @@ NAMES = _SIMPLER | {
 }
 """Rows of an evaluation -> what they are called here."""
 EXTRA = {  # asked for by -> name in the table, arm of `semievol.study`
-    "matched": (MATCHED, "matched_updates"),
-    "self": (SELF, "self_training"),
-    "authors": (AUTHORS, "authors_rule"),
+    "matched": ("plain, matched updates", "matched_updates"),
+    "self": ("self-training", "self_training"),
+    "authors": ("rule of the authors' code", "authors_rule"),
     "all_kept": ("every candidate kept", "without_selection"),
     "cold": ("without warm-up", "without_in_weight"),
+    "kl": ("held near the start (KL)", "tuned_with_kl"),
+    "rslora": ("rsLoRA of rank 64", "rslora"),
+    "dora": ("DoRA", "dora"),
+    **{f"unlabeled{share}": (f"unlabeled {share} % of labeled", f"unlabeled_{share}") for share in (50, 100, 200, 300)},
+    "round2": ("second round", "evolved_round_2"),
     "gold": ("all true labels", "all_gold"),
 }
-"""Arms that cost a fine-tuning of their own."""
+"""Arms that cost a fine-tuning of their own. In the preset `studio` one collaborator is a language model, without
+demonstrations, and there is no judge: without collaboration and without in-context are self-training there."""
 ARMS = (*NAMES.values(), *(name for name, _ in EXTRA.values()))
 OPTIONAL = ("shown", "ensemble", *EXTRA)
 """What is asked for beside the other arms. `shown`: answers with demonstrations. `ensemble`: those averaged with vote
@@ -308,7 +312,8 @@ def report(rows: Sequence[Row]) -> dict[str, Any]:
         found = crossed(rows, arm)
         numbers[arm] = found.mean
         print(f"{arm:24}{told(found, [share(row, arm) for row in rows])}")
-    for other in (arm for arm in ("warm-up", MATCHED, SELF, AUTHORS, NAMES["regression"]) if arm in arms):
+    paired = ("warm-up", NAMES["regression"], *(name for name, _ in EXTRA.values()))
+    for other in (arm for arm in paired if arm in arms):
         gains = [share(row, "evolved") - share(row, other) for row in rows]
         found = crossed(rows, "evolved", other)
         numbers[f"evolved - {other}"] = [found.mean, found.low, found.high]
