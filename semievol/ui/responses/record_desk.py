@@ -18,7 +18,7 @@ from semievol.ui.responses import hidden_gold
 from semievol.ui.responses.candidates import CHOSEN
 from semievol.ui.selection import card, conflicts, deciding, desk, signature
 from semievol.ui.shell import disputed_source, formats, paint, parts, record, state
-from semievol.ui.shell.paint import Node, labelled, node
+from semievol.ui.shell.paint import Node, group, labelled, node
 from semievol.ui.shell.state import Place
 
 AHEAD = 3
@@ -90,8 +90,9 @@ def _nodes(here: Place, view: RecordView) -> list[Node]:
         return [name, *record.question(task, view.record)]
     spreads = disputed_source.spreads(here, view)
     asked = card.asked(task, view, view.candidate.answer, spreads)
+    decided = [group("gap", *said)] if (said := card.decided(view)) else []
     numbers = [labelled(formats.measure(m), *_measured(m, v)) for m, v in view.candidate.confidences.items()]
-    return [name, *asked, *hidden_gold.nodes(task, view), *card.decided(view), node("rule"), *numbers]
+    return [name, *asked, *hidden_gold.nodes(task, view), *decided, node("rule"), *numbers]
 
 
 def _measured(measure: str, value: float) -> list[Node]:
