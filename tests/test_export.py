@@ -35,6 +35,17 @@ from tests.exported import NASTY, TASK, World, lines
 from tests.store.world import freeze
 
 
+@pytest.mark.parametrize("place", ["file.csv/out.csv", f"{'a' * 300}/out.csv", f"{'a' * 300}.csv"])
+def test_a_place_where_nothing_can_be_written_is_one_sentence(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file.csv").write_text("x", encoding="utf-8")
+    with pytest.raises(UserError, match="cannot be written"):
+        table(tmp_path / place, [{"a": 1}])
+
+
+def test_a_name_may_be_as_long_as_the_disk_allows(tmp_path: Path) -> None:
+    assert table(tmp_path / f"{'a' * 251}.csv", [{"a": 1}]).read_bytes().splitlines() == [b"a", b"1"]
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     return World(tmp_path / "workspace")

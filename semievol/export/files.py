@@ -15,7 +15,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -40,10 +40,10 @@ _MEASURED, _WIDEST = 50, 60
 @contextmanager
 def whole(out: Path, overwrite: bool = False) -> Iterator[Path]:
     """A path next to `out` for a new file or folder, which is synced and renamed to `out` when the block succeeds."""
-    if not overwrite:
-        refuse_taken(out)
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    partial = out.with_name(f".{sha256(out.name.encode())[:12]}.{os.getpid()}.partial")  # the name itself may be long
     try:
+        if not overwrite:
+            refuse_taken(out)
         out.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         for path in [partial, *partial.rglob("*")] if partial.is_dir() else [partial]:
@@ -59,10 +59,11 @@ def whole(out: Path, overwrite: bool = False) -> Iterator[Path]:
             f"The export cannot be written ({error.strerror or error}).", str(out), "Choose another folder."
         ) from None
     finally:
-        if partial.is_dir():
-            shutil.rmtree(partial, ignore_errors=True)
-        else:
-            partial.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing can be written; the first error is the one to show
+            if partial.is_dir():
+                shutil.rmtree(partial, ignore_errors=True)
+            else:
+                partial.unlink(missing_ok=True)
 
 
 def refuse_taken(out: Path) -> None:
@@ -93,6 +94,21 @@ def table(out: Path, rows: Iterable[Row], for_people: bool = False) -> Path:
         if for_people and ending in (".csv", ".tsv"):
             path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
     return out
+
+
+def check_table(out: Path, rows: Iterable[Row]) -> None:
+    """Raises the UserError that `table` would, before hours are spent on what the table is to hold; `out` stays away.
+
+    A workbook, which cannot hold every row and cell, is written whole; of other formats the first row.
+    """
+    ending = fitting(out, TABLES)
+    with suppress(_Tried), whole(out) as path:
+        _WRITERS[ending](path, rows if ending == ".xlsx" else list(islice(rows, 1)))
+        raise _Tried
+
+
+class _Tried(Exception):
+    """Leaves the block of `whole` so that nothing is put in place."""
 
 
 def folder(out: Path, members: Sequence[tuple[str, Path | bytes]]) -> Path:
@@ -202,14 +218,17 @@ def _write_xlsx(path: Path, rows: Iterable[Row]) -> None:
     sheet.freeze_panes = "A2"  # the names stay in sight
     for place, width in enumerate(_widths(first), start=1):
         sheet.column_dimensions[get_column_letter(place)].width = width
-    for line, values in enumerate(chain([_names(first)], (list(row.values()) for row in every)), start=1):
-        if line > _MOST_XLSX_ROWS:
-            raise UserError(
-                f"A workbook holds {_MOST_XLSX_ROWS:,} rows; there are more.",
-                "export",
-                "Export as CSV, JSONL or Parquet.",
-            )
-        sheet.append([_xlsx_cell(sheet, _flat(value)) for value in values])
+    try:
+        for line, values in enumerate(chain([_names(first)], (list(row.values()) for row in every)), start=1):
+            if line > _MOST_XLSX_ROWS:
+                raise UserError(
+                    f"A workbook holds {_MOST_XLSX_ROWS:,} rows; there are more.",
+                    "export",
+                    "Export as CSV, JSONL or Parquet.",
+                )
+            sheet.append([_xlsx_cell(sheet, _flat(value)) for value in values])
+    finally:
+        sheet.close()  # else it complains on standard error when it is collected
     with path.open("wb") as stream:
         book.save(stream)
 

@@ -11,7 +11,9 @@ import hashlib
 import io
 import json
 import re
+import shutil
 import stat
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -33,6 +35,7 @@ _LARGEST_MANIFEST = 64 * 2**20
 _MOST_MEMBERS = 100_000
 _RATIO = 200  # repeated answers are compressed about 50 times, a zip bomb 1,000 times
 _HARMLESS = 16 * 2**20  # bytes up to which a member's ratio is not checked
+_SMALL = 30_000  # bytes: a member's entries alone take more than 1 / _RATIO of it
 LARGEST = 2**40
 """Bytes that an archive may unpack to; `restoring` checks the disk's free space as well."""
 
@@ -65,11 +68,13 @@ class Sealing(AbstractContextManager["Sealing"]):
 
     @contextmanager
     def member(self, name: str) -> Iterator[Callable[[bytes], Any]]:
-        """A function that takes the member's next bytes; they are stored compressed."""
+        """A function that takes the member's next bytes. They are stored compressed, unless they shrink so much that
+        `Sealed` would refuse them."""
         assert _NAME.fullmatch(name), name
         assert name not in self.members, name
         digest, size = hashlib.sha256(), 0
-        with self._zip.open(_info(name, packed=True), "w", force_zip64=True) as stream:
+        info = _info(name, packed=True)
+        with self._zip.open(info, "w", force_zip64=True) as stream:
 
             def write(piece: bytes) -> None:
                 nonlocal size
@@ -78,7 +83,29 @@ class Sealing(AbstractContextManager["Sealing"]):
                 size += len(piece)
 
             yield write
+        if size > max(_SMALL, _RATIO * info.compress_size):
+            self._unpack(info)
         self.members[name] = {"bytes": size, "sha256": digest.hexdigest()}
+
+    def _unpack(self, info: zipfile.ZipInfo) -> None:
+        """Writes the last member again, uncompressed."""
+        with tempfile.TemporaryFile(dir=self._path.parent) as packed:
+            assert self._zip.fp is not None
+            self._zip.fp.flush()
+            with self._path.open("rb") as written:
+                written.seek(self._zip.start_dir - info.compress_size)
+                shutil.copyfileobj(written, packed)
+            self._zip.filelist.remove(info)
+            del self._zip.NameToInfo[info.filename]
+            self._zip.start_dir = info.header_offset  # where the next member is written
+            packed.seek(0)
+            unpacking = zlib.decompressobj(-zlib.MAX_WBITS)
+            with self._zip.open(_info(info.filename, packed=False), "w", force_zip64=True) as stream:
+                rest = b""
+                while piece := rest or packed.read(_PIECE):
+                    stream.write(unpacking.decompress(piece, _PIECE))
+                    rest = unpacking.unconsumed_tail
+                stream.write(unpacking.flush())
 
     def close(self, about: dict[str, Any]) -> None:
         """Writes the manifest, with `about` in it, and the seal."""

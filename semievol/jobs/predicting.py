@@ -136,6 +136,7 @@ def predict(
         table = intake.read({"unlabeled": file}, folder, watch)["unlabeled"]
         mapping, remarks = _mapping(chosen.version, table)
         planning.check_model(chosen.config.model)
+        files.check_table(out, _Lines(table, _Answers(Purse()), {}, chosen.version.task))
         engine = (start_engine or _engine)(store, chosen.config, watch)
         rejects: list[Reject] = []
         whole = with_joined({"unlabeled": table}, mapping.columns())["unlabeled"]

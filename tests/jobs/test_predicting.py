@@ -154,6 +154,18 @@ def test_a_failure_leaves_nothing_and_nothing_is_overwritten(world: World, file:
         predicted(world, file, folder / "out.csv")
 
 
+@pytest.mark.parametrize("out", ["out.xlsx", "new.csv/out.csv"])
+def test_what_cannot_be_written_is_said_before_a_question_is_asked(world: World, tmp_path: Path, out: str) -> None:
+    (tmp_path / "new.csv").write_text(f"nr,question\nn0,a hole in the road\nn1,{'x' * 33_000}\n", encoding="utf-8")
+
+    def engine(*_: object) -> FakeEngine:
+        raise AssertionError("the model was loaded")
+
+    with pytest.raises(UserError, match=r"a workbook holds 32,767|cannot be written"):
+        predict(world.store, world.project, tmp_path / "new.csv", tmp_path / out, start_engine=engine)
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["new.csv"]
+
+
 def test_a_mistake_is_said_before_a_model_is_loaded(world: World, file: Path, tmp_path: Path) -> None:
     def fails(*_: object) -> FakeEngine:
         raise AssertionError("the model was loaded")
