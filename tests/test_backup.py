@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 import zipfile
 from pathlib import Path
@@ -17,7 +20,7 @@ from semievol.export import backup
 from semievol.store import health
 from semievol.store.data import projects
 from semievol.store.data.records import load_records
-from semievol.store.database import Store, open_store
+from semievol.store.database import NotSaved, Store, open_store
 from semievol.store.runs import claims, progress, rounds, runs
 from semievol.store.runs.journal import StoreJournal
 from semievol.ui.shell import state
@@ -92,6 +95,94 @@ def test_a_damaged_backup_or_another_archive_changes_nothing(full: Store, tmp_pa
         with pytest.raises(UserError, match="Nothing was imported"):
             backup.restore(empty, tmp_path / name)
     assert projects.list_projects(empty) == []
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from semievol.export import backup
+from semievol.store import health, swap
+from semievol.store.database import Store
+
+home, file, when = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+place, name = {
+    "locked": (health, "backup"), "moved": (swap._Exchange, "move_files"), "replaced": (Store, "replace_by")
+}[when]
+real = getattr(place, name)
+
+
+def killed(*about):
+    real(*about)
+    os.kill(os.getpid(), 9)
+
+
+setattr(place, name, killed)
+backup.restore(Store(home), file, replace=True)
+"""
+
+
+@pytest.mark.parametrize("when", ["locked", "moved", "replaced"])
+def test_killed_while_restoring_files_and_database_still_belong_together(
+    full: Store, tmp_path: Path, when: str
+) -> None:
+    file, home = backup.write(full, tmp_path / "all.workspace.zip"), tmp_path / "other"
+    other = open_store(home)
+    projects.project_folder(other, projects.create_project(other, "Mine").id).joinpath("note").write_text("mine")
+    killed = subprocess.run([sys.executable, "-c", KILLED, home, file, when], cwd=Path(__file__).parents[1])
+    assert killed.returncode == -signal.SIGKILL
+    added = projects.create_project(other, "Made by a dashboard that was open all the time")
+    named = {project.name for project in projects.list_projects(other)} - {added.name}
+    note, upload = home / "projects" / "1" / "note", home / "projects" / "1" / "uploads" / "abc"
+    if when == "replaced":
+        assert (named, note.exists(), upload.exists()) == ({"Calls"}, False, True)
+        (kept,) = (home / backup.KEPT).iterdir()
+        assert (kept / "projects" / "1" / "note").read_text() == "mine"
+        assert [project.name for project in projects.list_projects(open_store(kept))] == ["Mine"]
+    else:
+        assert (named, note.read_text(), upload.exists()) == ({"Mine"}, "mine", False)
+    assert not list(home.glob(".restoring-*"))
+    backup.restore(other, file, replace=True)
+    assert [project.name for project in projects.list_projects(other)] == ["Calls"]
+
+
+def test_nobody_can_save_what_a_restore_would_lose(
+    full: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, other = backup.write(full, tmp_path / "all.workspace.zip"), open_store(tmp_path / "other")
+    projects.create_project(other, "Mine")
+    dashboard, real = Store(other.home), health.backup
+    dashboard.patience = 0.1
+
+    def meanwhile(store: Store, path: Path) -> Path:
+        copy = real(store, path)
+        with pytest.raises(NotSaved):
+            projects.create_project(dashboard, "Saved meanwhile")
+        return copy
+
+    monkeypatch.setattr(health, "backup", meanwhile)
+    kept = backup.restore(other, file, replace=True)
+    assert kept is not None
+    assert [project.name for project in projects.list_projects(open_store(kept))] == ["Mine"]
+
+
+def test_a_disk_that_fails_while_restoring_changes_nothing(
+    full: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, other = backup.write(full, tmp_path / "all.workspace.zip"), open_store(tmp_path / "other")
+    projects.project_folder(other, projects.create_project(other, "Mine").id).joinpath("note").write_text("mine")
+    real = Path.rename
+
+    def failing(path: Path, target: Path) -> Path:
+        if path.parent.name.startswith(".restoring-"):
+            raise OSError(5, "Input/output error")
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(UserError, match=r"Not restored: .*Input/output error"):
+        backup.restore(other, file, replace=True)
+    assert [project.name for project in projects.list_projects(other)] == ["Mine"]
+    assert (other.home / "projects" / "1" / "note").read_text() == "mine"
+    assert not list((other.home / backup.KEPT).iterdir())
 
 
 def test_a_backup_under_writing_is_one_consistent_state(full: Store, tmp_path: Path) -> None:

@@ -14,19 +14,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
+from itertools import count
 from pathlib import Path
 
-from semievol.engines.training import checkpoints
 from semievol.errors import UserError
 from semievol.export import files
 from semievol.export.sealed import Sealed, Sealing, acceptable
 from semievol.progress import Watch, unwatched
-from semievol.store import health, migrations
+from semievol.store import health, migrations, swap
 from semievol.store.data import projects
 from semievol.store.database import Store, timestamp
 from semievol.store.runs import runs
@@ -45,13 +44,14 @@ _AGAIN = "Make the backup again, or choose another one."
 
 def write(store: Store, out: Path, overwrite: bool = False, watch: Watch = unwatched) -> Path:
     """Writes a backup of the workspace and returns its path. Raises UserError where the database is on a server."""
+    _home(store)
     if not out.name.endswith(".zip"):
         raise UserError(f'The ending "{out.suffix}" is not that of a backup.', str(out), f"End it with {ENDING}.")
     with (
         files.whole(out, overwrite) as path,
-        tempfile.TemporaryDirectory(dir=_home(store), prefix=".backup-") as folder,
+        projects.incoming_folder(store, ".backup-") as folder,
     ):
-        copy = health.backup(store, Path(folder) / _DATABASE)
+        copy = health.backup(store, folder / _DATABASE)
         with Sealing(path) as sealing:
             os.chmod(path, 0o600)
             members = [(_DATABASE, copy), *_files(store)]
@@ -83,15 +83,7 @@ def restore(store: Store, path: Path, replace: bool = False, watch: Watch = unwa
     """
     with Sealed(path, path.name) as sealed:
         _check(sealed)
-        there = projects.list_projects(store, archived=True)
-        if there and not replace:
-            count = "1 project" if len(there) == 1 else f"{len(there)} projects"
-            raise UserError(
-                f"What this workspace has would be replaced ({count}).",
-                str(store.home),
-                "Confirm that (`--replace`), or restore into another workspace.",
-            )
-        _refuse_while_running(store)
+        _check_place(store, replace)
         free = shutil.disk_usage(_home(store)).free
         if 2 * sealed.size > free:
             raise UserError(
@@ -100,42 +92,55 @@ def restore(store: Store, path: Path, replace: bool = False, watch: Watch = unwa
                 "Free some space on the disk, then try again.",
             )
         sealed.check(partial(watch, "Reading the backup"))
-        with tempfile.TemporaryDirectory(dir=store.home, prefix=".restoring-") as folder:
-            new = Path(folder)
+        with projects.incoming_folder(store, ".restoring-") as new:
             _unpack(sealed, new)
             prepared = Store(new)
             prepared.prepare()  # an older schema is brought up to date before anything is replaced
             if wrong := health.quick_check(prepared):
                 raise sealed.refused(f"The backup's database is damaged: {wrong[0]:.100}.", _AGAIN)
             runs.interrupt_all(prepared)
-            return _swap(store, new, bool(there))
+            return _swap(store, new, replace)
 
 
-def _swap(store: Store, new: Path, keep: bool) -> Path | None:
-    """Replaces the database in one transaction, then the files by renames; undoes the first if the second fails."""
-    kept = store.home / KEPT / datetime.now().astimezone().strftime("%Y-%m-%d-%H%M%S")
-    _refuse_while_running(store)
-    before = health.backup(store, kept / _DATABASE)
-    store.replace_by(new / _DATABASE)
-    ours, theirs = store.home / "projects", new / "projects"
+def _swap(store: Store, new: Path, replace: bool) -> Path | None:
+    """Replaces database and files, all or nothing. What is there is copied while nobody can write, so that nothing that
+    was saved is lost."""
+    kept, had_projects = _folder_to_keep(store), True
     try:
-        if ours.exists():
-            ours.rename(kept / "projects")
-        if theirs.exists():
-            theirs.rename(ours)
-        checkpoints.sync(store.home)
-    except OSError as error:
-        if (kept / "projects").exists() and not ours.exists():
-            (kept / "projects").rename(ours)
-        store.replace_by(before)
+        with swap.exchange(store.home, new, kept) as exchange:
+
+            def locked() -> None:
+                nonlocal had_projects
+                had_projects = _check_place(store, replace)
+                health.backup(store, kept / _DATABASE)
+                exchange.move_files()
+
+            store.replace_by(new / _DATABASE, locked)
+    except BaseException as error:
+        if not (kept / swap.FILES).exists():  # they were moved back
+            shutil.rmtree(kept, ignore_errors=True)
+        if not isinstance(error, OSError):
+            raise
         raise UserError(
             f"Not restored: the files cannot be put in place ({error.strerror}).", str(store.home), "Check the folder."
         ) from None
-    if not keep:
-        shutil.rmtree(kept)
-        with suppress(OSError):  # it holds what an earlier restore replaced
-            kept.parent.rmdir()
-    return kept if keep else None
+    if had_projects:
+        return kept
+    shutil.rmtree(kept)
+    with suppress(OSError):  # it holds what an earlier restore replaced
+        kept.parent.rmdir()
+    return None
+
+
+def _folder_to_keep(store: Store) -> Path:
+    """A new folder for what was there before."""
+    now = datetime.now().astimezone().strftime("%Y-%m-%d-%H%M%S")
+    for number in count(1):
+        folder = store.home / KEPT / (now if number == 1 else f"{now}-{number}")
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700, parents=True)
+            return folder
+    raise AssertionError("there is always a next number")
 
 
 def _check(sealed: Sealed) -> None:
@@ -149,11 +154,21 @@ def _check(sealed: Sealed) -> None:
         raise sealed.refused("The backup holds files that are no part of one.", _AGAIN)
 
 
-def _refuse_while_running(store: Store) -> None:
+def _check_place(store: Store, replace: bool) -> bool:
+    """Whether the workspace has projects. Raises UserError if they may not be replaced, or while a run works."""
+    there = projects.list_projects(store, archived=True)
+    if there and not replace:
+        many = "1 project" if len(there) == 1 else f"{len(there)} projects"
+        raise UserError(
+            f"What this workspace has would be replaced ({many}).",
+            str(store.home),
+            "Confirm that (`--replace`), or restore into another workspace.",
+        )
     if busy := runs.unfinished(store):
         raise UserError(
             f"Run {busy[0].id} is not finished.", "Training", "Wait for it, or stop it, before a backup is restored."
         )
+    return bool(there)
 
 
 def _unpack(sealed: Sealed, folder: Path) -> None:

@@ -4,5 +4,5 @@
 connections, over which `database` reads and writes. `data/` holds projects, dataset versions and records; `runs/`
 rounds, runs and what a worker reports; `results/` what models answered and the outcome; `decisions/` what experts
 decided, reviews and frozen selections; `archives/` whole projects as rows. `health` checks and copies the database,
-`settings` holds the models that the workspace knows.
+`swap` puts a restored workspace in the place of this one, `settings` holds the models that the workspace knows.
 """

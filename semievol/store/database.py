@@ -23,7 +23,7 @@ from sqlalchemy import Connection, Select, Table, insert, text
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from semievol.errors import UserError
-from semievol.store import connecting, migrations
+from semievol.store import connecting, migrations, swap
 
 SCRATCH = "scratch"
 """Schema of temporary tables that are one connection's own."""
@@ -117,6 +117,7 @@ class Store:
         Waits up to `patience` seconds for the lock, then raises `NotSaved`; nothing is ever half written.
         beforehand: fills temporary tables of this connection (schema `SCRATCH`), before the lock is taken.
         """
+        swap.recover(self.home)
         with self._errors("Not saved"), self._engine.connect() as connection:
             if beforehand is not None:
                 self._attach_scratch(connection)
@@ -161,25 +162,33 @@ class Store:
             self._copy(connection.connection.driver_connection, copy)
             copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
 
-    def replace_by(self, path: Path) -> None:
+    def replace_by(self, path: Path, locked: Callable[[], None] = lambda: None) -> None:
         """Replaces the content of the database by that of another file in one transaction, which readers see whole or
-        not at all."""
+        not at all. locked: called once nobody else can write, before anything is replaced; if it raises, nothing is."""
+        self._choose_journal()  # beside a rollback journal nobody could read meanwhile
         with self._errors("Not restored"), self._engine.connect() as connection, _file(path) as source:
-            self._copy(source, connection.connection.driver_connection)
+            self._copy(source, connection.connection.driver_connection, locked)
 
-    def _copy(self, source: Any, target: Any) -> None:
-        """SQLite's online backup, in one step: one consistent state. It waits up to `patience` seconds for writers."""
+    def _copy(self, source: Any, target: Any, locked: Callable[[], None] | None = None) -> None:
+        """SQLite's online backup: one consistent state. It waits up to `patience` seconds for writers.
+
+        The first step takes the target's write lock, the last one commits. So `locked` is called after a first step of
+        one page."""
         deadline = time.monotonic() + self.patience
+        waiting = [] if locked is None else [locked]
 
         def patient(status: int, _left: int, _total: int) -> None:
-            if status in (driver.SQLITE_BUSY, driver.SQLITE_LOCKED) and time.monotonic() > deadline:
-                error = driver.OperationalError("database is locked")
-                error.sqlite_errorcode = driver.SQLITE_BUSY
-                raise error
+            if status in (driver.SQLITE_BUSY, driver.SQLITE_LOCKED):
+                if time.monotonic() > deadline:
+                    error = driver.OperationalError("database is locked")
+                    error.sqlite_errorcode = driver.SQLITE_BUSY
+                    raise error
+            elif waiting:
+                waiting.pop()()
 
         for connection in (source, target):
             connection.execute("PRAGMA busy_timeout = 100")
-        source.backup(target, progress=patient, sleep=0.05)
+        source.backup(target, pages=1 if waiting else -1, progress=patient, sleep=0.05)
 
     def prepare(self) -> None:
         """Makes the folders and the database, or brings it to the newest schema."""
@@ -187,6 +196,7 @@ class Store:
             self.home.mkdir(mode=0o700, parents=True)
         if self.file is not None and not self.file.exists():
             os.close(os.open(self.file, os.O_CREAT | os.O_RDWR, 0o600))
+        swap.recover(self.home)
         with self.read() as connection:
             if migrations.check(migrations.standing(connection), self.where):
                 return

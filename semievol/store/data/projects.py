@@ -147,15 +147,15 @@ def project_folder(store: Store, id: int) -> Path:
 
 
 @contextmanager
-def incoming_folder(store: Store) -> Iterator[Path]:
+def incoming_folder(store: Store, prefix: str = _INCOMING) -> Iterator[Path]:
     """An empty folder for files that are not stored yet, on the workspace's own disk, so that they can be put in place
     by a rename. It is removed at the end of the block; folders of processes that were killed are removed a day later.
     """
-    for left in store.home.glob(f"{_INCOMING}*"):
+    for left in store.home.glob(f"{prefix}*"):
         with suppress(OSError):
             if time.time() - left.stat().st_mtime > _DAY_SECONDS:
                 shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=_INCOMING, dir=store.home, ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=store.home, ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 
 
