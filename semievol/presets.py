@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +143,12 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     if not isinstance(loaded, dict):
         raise UserError("The config file holds no settings.", str(file), "Write `key: value` lines.")
     return loaded
+
+
+def anywhere(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings without what is true on one machine only: `threads`, `devices` and `cluster` are at their defaults.
+
+    A project from elsewhere must not make this machine join a cluster, and none of ours may give its address away.
+    """
+    here = {name: Config.model_fields[name].default for name in ("threads", "devices", "cluster")}
+    return {**settings, **{name: default for name, default in here.items() if name in settings}}

@@ -204,6 +204,31 @@ def test_no_path_and_no_key_leaves(world: World, home: Path, monkeypatch: pytest
             assert word.encode() not in content, name
 
 
+def test_where_a_run_computes_neither_leaves_nor_comes_in(world: World, home: Path) -> None:
+    """Somebody else's project must not make this machine join their cluster."""
+    here = {"cluster": "203.0.113.9:6379", "devices": 4, "threads": 8}
+    projects.update_project(world.store, world.project.id, settings={"seed": 5, **here})
+    config = world.round.config.model_copy(update=here)
+    runs.enqueue(world.store, world.round.id, config)
+    file = written(world.store, world.project, home / "p.zip")
+    assert not any(b"203.0.113.9" in content for content in contents(file).values())
+
+    def joining(members: dict[str, bytes]) -> None:
+        for table in ("projects", "rounds", "runs"):
+            named = json.loads(members["told"])["tables"][table]["columns"]
+            rows = [json.loads(line) for line in members[f"tables/{table}.jsonl"].splitlines()]
+            for row in rows:
+                row[named.index("settings" if table == "projects" else "config")] |= here
+            members[f"tables/{table}.jsonl"] = "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+    there = open_store(home / "there")
+    back = restoring.restore(there, rewritten(file, joining, home / "joining.zip"))
+    assert back.settings == {"seed": 5, "cluster": "", "devices": 1, "threads": 0}
+    (round_,) = rounds.list_rounds(there, back.id)
+    for found in (round_.config, *(run.config for run in runs.list_runs(there, back.id))):
+        assert (found.cluster, found.devices, found.threads) == ("", 1, 0)
+
+
 def test_a_damaged_adapter_stays_behind_and_it_is_said(world: World, home: Path) -> None:
     folder = Path(outcomes.adapters(world.store, world.round.id)["tune"])
     (folder / "adapter_model.safetensors").write_bytes(b"short")
@@ -339,15 +364,22 @@ def test_an_archive_of_an_earlier_schema_is_taken(whole: Path, there: Store, hom
         ("rounds", 4, {"preset": "studio", "colour": 1}, "this version cannot read"),
         ("reviews", 4, [99], "a document"),
         ("decisions", 2, None, "nothing in"),
+        ("rounds", "parent_id", 1, "no earlier row"),
+        ("versions", "task", {"kind": "<b>", "labels": []}, "this version cannot read"),
+        ("versions", "counts", {"labeled": "<b>"}, "this version cannot read"),
+        ("versions", "sources", ["\ud800"], "this version cannot read"),
+        ("records", "question", "\ud800", 'in "question"'),
+        pytest.param("runs", "created", 10**400, 'in "created"', id="a number too large"),
     ],
 )
 def test_a_row_that_cannot_be_is_refused(
-    whole: Path, there: Store, home: Path, table: str, place: int, value: Any, word: str
+    whole: Path, there: Store, home: Path, table: str, place: int | str, value: Any, word: str
 ) -> None:
     def change(members: dict[str, bytes]) -> None:
         first, *rest = members[f"tables/{table}.jsonl"].split(b"\n")
         row = json.loads(first)
-        row[place] = value
+        named = json.loads(members["told"])["tables"][table]["columns"]
+        row[named.index(place) if isinstance(place, str) else place] = value
         members[f"tables/{table}.jsonl"] = b"\n".join([json.dumps(row).encode(), *rest])
 
     refused(there, rewritten(whole, change, home / "odd.zip"), "Row 1", table, word)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from semievol import glossary, wording
+from semievol import glossary, presets, wording
 from semievol.charts import MEASURES, bin_confidence
 from semievol.export import drawing, ledger_section
 from semievol.export.caveats import caveats, unfrozen
@@ -190,7 +190,7 @@ def _caveats(store: Store, round_: Round, run: runs.Run) -> list[str]:
 
 def _data(version: versions.Version) -> list[str]:
     task, counts = version.task, version.counts
-    kind = task.kind.replace("_", " ")
+    kind = _e(task.kind.replace("_", " "))
     labels = f" with the labels {_e(', '.join(task.labels))}" if task.labels else ""
     parts = [
         "<h2>Data</h2>",
@@ -280,11 +280,11 @@ def _terms(page: str) -> list[str]:
 
 
 def _repeat(round_: Round, run: runs.Run | None) -> list[str]:
-    config = (run.config if run else round_.config).model_dump(mode="json")
-    config["model"] = _shown_model(config["model"])
-    for collaborator in config["propagation"]["collaborators"]:
-        collaborator["model"] = _shown_model(collaborator["model"])
-    config["propagation"]["embedder"] = _shown_model(config["propagation"]["embedder"])
+    config = presets.anywhere((run.config if run else round_.config).model_dump(mode="json"))
+    mine = config["propagation"]
+    for asked in (config, *mine["collaborators"], mine["judge"]):
+        asked["model"] = _shown_model(asked["model"])
+    mine["embedder"] = _shown_model(mine["embedder"])
     parts = [
         "<h2>Settings to repeat the round</h2>",
         "<p>Only for those who run the Studio again.</p>",

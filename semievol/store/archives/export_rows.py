@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, func, select
 
+from semievol import presets
 from semievol.errors import UserError
 from semievol.store import schema
 from semievol.store.archives import ownership
@@ -38,10 +39,9 @@ _REPLACED: dict[tuple[str, str], dict[Any, Any]] = {
 }
 """Column -> values that an archive replaces, as nothing in it is under way or hidden."""
 _MACHINE_WORDS = {("events", "text"): without_paths}
-_MACHINE_DOCUMENTS = {
-    *(("projects", "settings"), ("rounds", "config")),
-    *(("runs", "config"), ("runs", "environment"), ("runs", "error")),
-}
+SETTINGS = {("projects", "settings"), ("rounds", "config"), ("runs", "config")}
+"""Columns with settings. Those that say where a run computes are neither exported nor imported."""
+_MACHINE_DOCUMENTS = {("runs", "environment"), ("runs", "error")}
 _AT_ONCE = 2_000
 
 
@@ -96,6 +96,8 @@ class ProjectRows:
             }
         if here in _REPLACED:
             return lambda value: _REPLACED[here].get(value, value)
+        if here in SETTINGS:
+            return lambda settings: without_paths_inside(presets.anywhere(settings))
         return without_paths_inside if here in _MACHINE_DOCUMENTS else _MACHINE_WORDS.get(here)
 
     def _local(self, target: str) -> Callable[[int], int]:

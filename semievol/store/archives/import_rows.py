@@ -36,7 +36,7 @@ from semievol.errors import UserError
 from semievol.records import ACTIONS, SPLITS, STAGES, STEPS, turns_of
 from semievol.store import schema
 from semievol.store.archives import ownership
-from semievol.store.archives.export_rows import ADAPTERS, FOLDS, columns
+from semievol.store.archives.export_rows import ADAPTERS, FOLDS, SETTINGS, columns
 from semievol.store.columns import Json, as_json
 from semievol.store.data.projects import Project, adapter_place, check_name, clear_orphan, find_project, taken
 from semievol.store.data.versions import as_task
@@ -47,10 +47,18 @@ from semievol.store.runs.runs import RESUMABLE
 _AT_ONCE = 5_000
 _LARGEST = 2**63 - 1
 _DAMAGED = "Export the project again from its own workspace."
+
+
+def _checked_counts(counts: Any) -> None:
+    if not all(split in SPLITS and type(count) is int and count >= 0 for split, count in counts.items()):
+        raise ValueError("a number of records that cannot be")
+
+
 _CHECKED: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("projects", "settings"): presets.overlaid,
     ("projects", "task"): as_task,
     ("versions", "task"): as_task,
+    ("versions", "counts"): _checked_counts,
     ("records", "earlier"): turns_of,
     ("rounds", "config"): presets.validate,
     ("runs", "config"): presets.validate,
@@ -142,6 +150,7 @@ def _gather(connection: Connection, table: Table, new: ArchivedRows, done: int) 
     staged = _staged(table, names)
     staged.create(connection)
     checks = [_check(table, name, new) for name in names]
+    own = [place for place, name in enumerate(names) if ownership.pointers(table).get(name) == table.name]
     count = 0
     for some in in_parts(rows(), _AT_ONCE):
         ready = []
@@ -150,7 +159,10 @@ def _gather(connection: Connection, table: Table, new: ArchivedRows, done: int) 
             if len(values) != len(checks):
                 raise _wrong(table.name, count, "another number of values than of columns")
             try:
-                ready.append((count, *(check(value) for check, value in zip(checks, values, strict=True))))
+                row = [check(value) for check, value in zip(checks, values, strict=True)]
+                if any(row[place] is not None and row[place] >= count for place in own):
+                    raise _BadValue("the number of no earlier row")
+                ready.append((count, *row))
             except _BadValue as problem:
                 raise _wrong(table.name, count, str(problem)) from None
         insert_rows(connection, staged, ready)
@@ -189,14 +201,19 @@ def _check(table: Table, name: str, new: ArchivedRows) -> Callable[[Any], Any]:
         elif isinstance(kind, Boolean):
             fits = type(value) is bool
         elif isinstance(kind, Double):
-            fits = type(value) in (int, float)
+            fits = type(value) is float or (type(value) is int and abs(value) <= _LARGEST)
         else:
-            fits = type(value) is str and "\0" not in value and value in _WORDS.get(here, (value,))
+            fits = type(value) is str and _storable(value) and value in _WORDS.get(here, (value,))
         if not fits:
             raise _BadValue(f'{value!r:.40} in "{name}"')
         return float(value) if isinstance(kind, Double) else value
 
     return check
+
+
+def _storable(value: str) -> bool:
+    """Whether a database can hold the text: without the character 0, and no half of a character."""
+    return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _document(here: tuple[str, str], value: Any, new: ArchivedRows) -> str:
@@ -212,7 +229,10 @@ def _document(here: tuple[str, str], value: Any, new: ArchivedRows) -> str:
             str(fold).isdecimal() and type(n) is int and 1 <= n <= new.adapters for fold, n in value.items()
         ):
             raise ValueError("a number of no adapter")
-        return as_json(value)
+        written = as_json(presets.anywhere(value) if here in SETTINGS else value)
+        if not _storable(written):
+            raise ValueError("a text that cannot be stored")
+        return written
     except (UserError, ValueError, TypeError, KeyError, AttributeError) as error:
         reason = error.what if isinstance(error, UserError) else type(error).__name__
         raise _BadValue(f'a document in "{here[1]}" that this version cannot read ({reason})') from None

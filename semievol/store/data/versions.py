@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, get_args
 
 from sqlalchemy import (
     Column,
@@ -30,7 +30,7 @@ from sqlalchemy import cast as cast_
 from sqlalchemy.exc import IntegrityError
 
 from semievol.errors import UserError
-from semievol.records import SPLITS, Record, Split, Task, pairs_of
+from semievol.records import SPLITS, Kind, Record, Split, Task, pairs_of
 from semievol.store import schema
 from semievol.store.columns import as_json
 from semievol.store.database import SCRATCH, Store, in_parts, insert_rows, timestamp
@@ -308,8 +308,12 @@ def task_in(connection: Connection, version_id: int) -> Task:
 
 
 def as_task(stored: dict[str, Any] | None) -> Task | None:
-    """A task from its stored document."""
-    return None if stored is None else Task(**{**stored, "labels": tuple(stored["labels"])})
+    """A task from its stored document. Raises ValueError for a kind that there is not."""
+    if stored is None:
+        return None
+    if stored["kind"] not in get_args(Kind):
+        raise ValueError(f"there is no kind of task {stored['kind']!r:.40}")
+    return Task(**{**stored, "labels": tuple(stored["labels"])})
 
 
 def calibration(store: Store, project_id: int) -> frozenset[str] | None:
