@@ -18,6 +18,8 @@ from semievol.selection.decisions import ASSERTS
 from semievol.task.answers import same
 
 Mode = Literal["fixed", "any_time"]
+ALPHA = 0.05
+_FIRST, _NEXT = 0.75, 0.25
 REPEAT_EVERY = 10
 """One in so many questions comes a second time, to see how steady the reviewer is."""
 
@@ -26,6 +28,15 @@ def permanent_number(record_id: str, content_hash: str) -> int:
     """The record's own uniform random number, 64 bits: the same in every round, whatever any model answers."""
     digest = hashlib.sha256(f"evidence review\n{content_hash}\n{record_id}".encode()).digest()
     return int.from_bytes(digest[:8], "big")
+
+
+def level(number: int) -> float:
+    """The probability with which the bound of a round's `number`-th random review, from 1, may be wrong.
+
+    The first gets three quarters of 5 %, each next one a quarter of the share before it. Together they never exceed
+    5 %, however many are begun and for whatever reason: often because the one before proved too little.
+    """
+    return ALPHA * _FIRST * _NEXT ** (number - 1)
 
 
 def drawing_order(records: Mapping[str, str]) -> list[str]:
@@ -162,6 +173,11 @@ class Review:
     def open(self) -> bool:
         return self.ended is None and not self.sample.done
 
+    @property
+    def proven(self) -> precision.Guarantee | None:
+        """What it proves about its kept set, at its `level`; None while nothing may be said."""
+        return proven(self.sample, self.prior, level(self.number))
+
 
 def reserved(reviews: Iterable[Review]) -> frozenset[str]:
     """Records that an open review still asks about. Whoever sees them elsewhere first does not answer blind."""
@@ -170,8 +186,8 @@ def reserved(reviews: Iterable[Review]) -> frozenset[str]:
     )
 
 
-def proven(sample: Sample, prior: tuple[float, float] = (1.0, 1.0), alpha: float = 0.05) -> precision.Guarantee | None:
-    """What the review proves about its kept set with probability 1 - alpha; None while nothing may be said.
+def proven(sample: Sample, prior: tuple[float, float] = (1.0, 1.0), alpha: float = ALPHA) -> precision.Guarantee | None:
+    """What the sample proves about its kept set with probability 1 - alpha; None while nothing may be said.
 
     fixed: the exact bound, once all were answered; one that was ended early has the bound of the other kind.
     any_time: the prior-posterior-ratio sequence, valid after every answer. prior: from calibration, fixed beforehand.

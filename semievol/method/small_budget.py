@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from semievol import wording
 from semievol.config import Config
 from semievol.evidence import precision
+from semievol.evidence.reviews import level
 from semievol.importing.splits import holds_out
 from semievol.method import crossfit, metrics
 from semievol.method.earned_weights import CROSS_FIT_FROM, independent, settled
@@ -109,7 +110,7 @@ def _checks(found: Config, known: int, pool: int) -> list[str]:
                 f"“Cross-fit” on Selection after propagating. It trains {crossfit.FOLDS} more models, each on fewer "
                 f"records than the round's own, so it tends to say too little. {best}"
             )
-    needed = precision.needed_reviews(AIM, pool)
+    needed = precision.needed_reviews(AIM, pool, level(1))
     review = (
         f"A random review on Selection gives a guarantee: {needed:,} answers drawn at random of all {pool:,}, if all "
         f"are found right, prove that {wording.percent(AIM, 0)} are right."

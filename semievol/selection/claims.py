@@ -12,9 +12,8 @@ from typing import Any
 
 from semievol import wording
 from semievol.evidence import precision, shift
-from semievol.evidence.reviews import Review
+from semievol.evidence.reviews import Review, level
 from semievol.selection.policy import Evidence
-from semievol.selection.ranking import ALPHA
 from semievol.selection.summary import Verified
 
 FEWEST = (
@@ -160,7 +159,7 @@ def verified(best: Verified | None, kept: int, past: Sequence[Review]) -> Tier:
     sentence = f"Of the {kept:,} that you keep, at least {wording.percent(least)} are right"
     sentence += ", guaranteed with 95 % confidence."
     if past and not best.wrong and least < AIM:
-        needed = precision.needed_reviews(AIM, kept, ALPHA / (len(past) + 1))
+        needed = precision.needed_reviews(AIM, kept, level(len(past) + 1))
         few = f"{wording.plural(best.reviewed, 'record')} {'was' if best.reviewed == 1 else 'were'} reviewed, all right"
         sentence += (
             f" The bound is low as only {few}: {needed} in another random review, all right, would prove "

@@ -26,7 +26,8 @@ def with_rule(
 ) -> Policy | None:
     """The policy with a rule of this kind that keeps as many candidates; None where the present one keeps none.
 
-    The quota stays what it is and is not counted. A target precision has no equivalent: it is a promise, and one that
+    The quota stays what it is and is not counted. With `per_class`, or where exact values stand beside bounds, several
+    lines become one, so the number may differ. A target precision has no equivalent: it is a promise, and one that
     is chosen to fit the records that are to prove it proves nothing.
     """
     members, values, kept = _kept(policy, "rule", policy.measure, pool, calibration)

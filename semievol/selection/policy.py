@@ -14,8 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from semievol import wording
 from semievol.config import Policy
 from semievol.evidence import precision
+from semievol.evidence.reviews import level
 from semievol.records import Origin
 from semievol.selection.decisions import asserted_answer, removes
 from semievol.selection.ranking import ALPHA, NEVER, parts_of
@@ -68,7 +70,7 @@ class Cut:
     """
 
     def __init__(self, policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame | None = None) -> None:
-        self.policy, self.frame = policy, frame
+        self.policy, self.frame, self._calibration = policy, frame, calibration
         self._judged = calibration is not None and len(calibration) > 0
         self._parts = parts_of(policy, frame, calibration)
         kept = np.zeros(len(frame) + (0 if calibration is None else len(calibration)), dtype=bool)
@@ -126,9 +128,14 @@ class Cut:
         ranked = [part.place[part.place < NEVER] for part in parts]
         if not sum(place.size for place in ranked):
             return self._none_may()
+        if policy.quota is not None and self._without_quota().mask.any():
+            return (
+                f"More than {policy.quota:,} of the most confident candidates of every class have the same value. They "
+                "can only be kept together, and the limit per class does not allow it."
+            )
         if any(part.rule.kind == "target_precision" for part in parts):
             target = max(part.rule.value for part in parts if part.rule.kind == "target_precision")
-            needed = precision.needed_reviews(target)
+            needed = precision.needed_reviews(target, alpha=level(1))
             few = f"{needed} reviewed records without an error would prove it"
             cure = f" Keep a share instead, and verify it by a random review ({few})." if needed else ""
             return f"The calibration records give {NOT_ENOUGH} for a precision of {100 * target:.3g} %.{cure}"
@@ -137,7 +144,12 @@ class Cut:
                 return "A share of 0 % keeps nothing."
             best = min(int(place.min()) for place in ranked if place.size)
             return f"The {best} most confident candidates have the same value and can only be kept together."
-        return f"The value of every candidate is above the threshold {policy.rule.value:g}."
+        limits = sorted({part.rule.value for part in parts if part.rule.kind == "threshold"})
+        return f"The value of every candidate is above the threshold {wording.series([f'{x:g}' for x in limits])}."
+
+    def _without_quota(self) -> Cut:
+        calibration = self._calibration if self._judged else None
+        return Cut(self.policy.model_copy(update={"quota": None}), self.frame, calibration)
 
     def _none_may(self) -> str:
         """Why not one candidate may be accepted: how many of them for which reason, each counted once."""
@@ -149,6 +161,7 @@ class Cut:
             (frame["answer"].isna().to_numpy(), "without an answer"),
             (self._ungiven(), "with an answer that no collaborator gave"),
             (frame[measure].isna().to_numpy(), f"without a value of {measure}"),
+            (self._dropped(), "disputed, which the policy leaves out"),
         ):
             if number := int((left & concerned).sum()):
                 counts.append(f"{number:,} {words}")
@@ -156,6 +169,9 @@ class Cut:
         if not counts:
             return "There are no candidates."
         return f"None of the {len(frame):,} candidates may be accepted: {', '.join(counts)}."
+
+    def _dropped(self) -> np.ndarray:
+        return ~self.frame["agreed"].to_numpy(bool) & (self.policy.disputed == "drop")
 
     def _ungiven(self) -> np.ndarray:
         """Candidates that the policy may not accept because no collaborator gave their answer."""

@@ -16,13 +16,12 @@ import pandas as pd
 
 from semievol.config import Policy
 from semievol.evidence import precision, shift
-from semievol.evidence.reviews import Review, proven
+from semievol.evidence.reviews import Review
 from semievol.records import Origin, Task
 from semievol.selection.candidates import measures_of
 from semievol.selection.counts import counted
 from semievol.selection.decisions import ASSERTS, REMOVES
 from semievol.selection.policy import Cut
-from semievol.selection.ranking import ALPHA
 from semievol.task.answers import same
 
 
@@ -109,19 +108,19 @@ class Verified:
 def verified(reviews: Sequence[Review], cut: Cut, pool: pd.DataFrame, in_bulk: Collection[str] = ()) -> Verified | None:
     """The best bound that the round's random reviews prove of the records kept now; None where none proves one.
 
-    alpha (5 %) is divided by the number of reviews that were begun. pool: with the decisions as they are now. in_bulk:
-    content hashes of bulk decisions: nobody looked at what these removed, so it counts as no correction. A smaller kept
-    set cannot hold more errors than the one reviewed, and errors fixed since then are subtracted (docs/evidence.md,
-    Random reviews).
+    Together the bounds hold with 95 % confidence, see `reviews.level`. pool: with the decisions as they are now.
+    in_bulk: content hashes of bulk decisions. Nobody looked at these records one by one, so what was removed is no
+    correction, and what was accepted may be wrong. A smaller kept set cannot hold more errors than the one reviewed,
+    and errors fixed since then are subtracted (docs/evidence.md, Random reviews).
     """
     keys, decision = pool["record_key"].to_numpy(), pool["decision"]
     single = ~pool["content_hash"].isin(list(in_bulk)).to_numpy()
     removed = decision.isin(REMOVES).to_numpy()
-    open_ = cut.mask & ~decision.isin(ASSERTS).to_numpy() & ~removed
+    asserted = decision.isin(ASSERTS).to_numpy()
+    open_ = (cut.mask & ~removed | asserted) & ~(asserted & single)
     found = []
     for review in reviews:
-        known = proven(review.sample, review.prior, ALPHA / len(reviews))
-        if known is None:
+        if (known := review.proven) is None:
             continue
         drawn_from = np.isin(keys, list(review.keys))
         fixed = int((drawn_from & single & removed).sum())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare, hypergeom
 
-from semievol.evidence.reviews import REPEAT_EVERY, Sample, Seen, drawing_order, permanent_number, proven
+from semievol.evidence import precision
+from semievol.evidence.reviews import REPEAT_EVERY, Sample, Seen, drawing_order, level, permanent_number, proven
 from semievol.records import Task
 
 TASK = Task("classification", ("a", "b"))
@@ -125,3 +127,23 @@ def test_what_was_drawn_stays_drawn_though_its_answer_is_taken_back() -> None:
 def test_the_first_answer_counts() -> None:
     sample = replace(_sample(5), seen=[Seen("r0", "edit", "b"), Seen("r0", "accept", "a", repeat=True)])
     assert sample.first["r0"].answer == "b"
+
+
+def test_reviews_that_are_begun_because_the_last_one_disappointed_hold_together() -> None:
+    """Who begins another review until 95 % are proven is told something false in one of twenty rounds at most."""
+    assert sum(level(number) for number in range(1, 30)) <= 0.05 + 1e-12
+    bound = cache(precision.guarantee)
+    chance, kept, simulated, false = np.random.default_rng(0), 3_000, 2_000, 0
+    sizes = [precision.needed_reviews(0.95, kept, level(number)) or kept for number in (1, 2, 3, 4)]
+    for _ in range(simulated):
+        left, wrong = kept, 156
+        for number, size in enumerate(sizes, start=1):
+            found = int(chance.hypergeometric(wrong, left - wrong, size))
+            still_wrong = bound(size, found, left, level(number)).wrong_at_most - found
+            left, wrong = left - size, wrong - found  # errors that were found are corrected
+            if wrong > still_wrong:
+                false += 1
+                break
+            if still_wrong <= 0.05 * kept:
+                break
+    assert false / simulated <= 0.05 + 2 * (0.05 * 0.95 / simulated) ** 0.5

@@ -8,6 +8,7 @@ import pytest
 
 from semievol.config import Config
 from semievol.evidence import precision
+from semievol.evidence.reviews import level
 from semievol.method.small_budget import Advice, advice
 from semievol.presets import load
 from semievol.records import Record, Task
@@ -44,7 +45,7 @@ def test_the_best_possible_estimate_is_the_exact_bound_without_an_error() -> Non
     [_, rough, review, _] = advised(30).reasons
     most = int(precision.upper(30, 0, 700))
     assert f"at least {100 * (1 - most / 700):.1f} % of the kept answers" in rough
-    assert f"{precision.needed_reviews(0.95, 700)} answers drawn at random of all 700" in review
+    assert f"{precision.needed_reviews(0.95, 700, level(1))} answers drawn at random of all 700" in review
     assert not any("rough estimate" in reason for reason in advised(13).reasons), "no policy shows one from so few"
 
 

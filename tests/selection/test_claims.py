@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from semievol.evidence import precision
-from semievol.evidence.reviews import Review
+from semievol.evidence.reviews import Review, level
 from semievol.evidence.shift import ShiftResult
 from semievol.selection import claims
 from semievol.selection.policy import Evidence
@@ -34,7 +34,7 @@ def test_under_a_target_precision_what_the_rule_has_proven_is_said() -> None:
 def test_a_low_guarantee_says_how_many_reviews_would_raise_it() -> None:
     best = Verified(review=1, reviewed=20, wrong=0, most=81, outside=0, fixed=0, doubtful=False)
     past = [cast(Review, SimpleNamespace(open=False))]
-    needed = precision.needed_reviews(0.95, 607, 0.05 / 2)
+    needed = precision.needed_reviews(0.95, 607, level(2))
     sentence = claims.verified(best, 607, past).sentence
     assert f"only 20 records were reviewed, all right: {needed} in another random review" in sentence
     assert "another" not in claims.verified(replace(best, most=20), 607, past).sentence

@@ -122,6 +122,16 @@ def test_a_threshold_includes_its_value() -> None:
     assert Cut(threshold(0.05), table([0.1])).reason() == "The value of every candidate is above the threshold 0.05."
 
 
+def test_the_reason_names_what_keeps_nothing() -> None:
+    quota = Cut(threshold(0.5, quota=2), table([0.1, 0.1, 0.1, 0.2])).reason()
+    assert quota.startswith("More than 2 of the most confident candidates of every class have the same value.")
+    dropped = Cut(fraction(0.5, disputed="drop"), table([0.1, 0.2], agreed=False)).reason()
+    assert dropped == "None of the 2 candidates may be accepted: 2 disputed, which the policy leaves out."
+    apart = fraction(0.4, disputed="apart", disputed_rule=Rule(kind="threshold", value=0.01))
+    mixed = table([0.1, 0.1, 0.1, 0.2], agreed=[True, True, True, False])
+    assert Cut(apart, mixed).reason() == "The value of every candidate is above the threshold 0.01."
+
+
 def test_disputed_candidates_can_be_dropped_or_stand_apart() -> None:
     frame = table([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], agreed=[True, False, True, False, True, False])
     assert kept(fraction(0.5), frame) == ["r0", "r1", "r2"]
@@ -216,7 +226,7 @@ def test_a_target_precision_without_enough_evidence_keeps_nothing_and_says_how_t
         assert kept(target(0.9), frame, calibration) == []
         assert "not enough evidence" in Cut(target(0.9), frame, calibration).reason()
         assert (
-            "a random review (29 reviewed records without an error would prove it)"
+            "a random review (32 reviewed records without an error would prove it)"
             in Cut(target(0.9), frame, calibration).reason()
         )
 

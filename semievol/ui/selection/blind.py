@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from semievol.evidence import precision
-from semievol.evidence.reviews import REPEAT_EVERY, Review, drawing_order, proven
+from semievol.evidence.reviews import REPEAT_EVERY, Review, drawing_order, level
 from semievol.records import Record
 from semievol.selection.decisions import DECIDES
 from semievol.selection.policy import Cut
@@ -70,7 +70,7 @@ def _continue() -> None:
 def unfinished(here: Place) -> None:
     """One line beside the button that freezes, if a random review would not count yet."""
     under_way = next((one for one in reversed(state.reviews(here.store, here.round.id)) if one.open), None)
-    if under_way is not None and proven(under_way.sample, under_way.prior) is None:
+    if under_way is not None and under_way.proven is None:
         parts.note(f"Random review {under_way.number} is not finished: what is frozen now has no guarantee from it.")
 
 
@@ -102,7 +102,10 @@ def _begin(here: Place, pool: pd.DataFrame, cut: Cut) -> None:
         )
         pressed = st.button("Start the review", type="primary", icon=":material/casino:")
     prior = _prior(cut)
-    parts.note(promise(size, len(left), None if mode == "fixed" else prior))
+    begun = len(state.reviews(here.store, here.round.id))
+    parts.note(promise(size, len(left), level(begun + 1), None if mode == "fixed" else prior))
+    if begun:
+        parts.note("A later review needs more answers for the same guarantee, so that all of them hold together.")
     if mode == "any_time":
         parts.note("The bound is valid after every answer, but wider than that of a fixed number.")
     if pressed:
@@ -114,17 +117,17 @@ def _begin(here: Place, pool: pd.DataFrame, cut: Cut) -> None:
             st.rerun()
 
 
-def promise(size: int, kept: int, prior: tuple[float, float] | None = None) -> str:
+def promise(size: int, kept: int, alpha: float, prior: tuple[float, float] | None = None) -> str:
     """What a review of this size can guarantee, for the text before it starts.
 
-    kept: number of records to draw from; prior: that of a review that may stop any time, None for a fixed number.
+    kept: number of records to draw from; alpha: its `level`; prior: that of a review that may stop any time, None for a fixed number.
     """
     after, more = f"If 0 of {size} are wrong", ""
     if prior is not None:
         after = f"If you stop after {size} and 0 are wrong"
-        share = precision.anytime_upper([False] * size, kept, prior) / kept
+        share = precision.anytime_upper([False] * size, kept, prior, alpha) / kept
     else:
-        share, needed = precision.guarantee(size, 0, kept).share, precision.needed_reviews(0.95, kept)
+        share, needed = precision.guarantee(size, 0, kept, alpha).share, precision.needed_reviews(0.95, kept, alpha)
         more = f" For at most 5 %, review {needed}." if share > 0.05 and needed is not None else ""
     return (
         f"{after}, at most {formats.percent(share)} of the {kept:,} candidates that the policy alone keeps are "
@@ -155,7 +158,7 @@ def _ask(here: Place, under_way: Review) -> None:
     signature.signed()
     if sample.mode == "fixed":
         st.progress(done / len(sample.order))
-    elif (now := proven(sample, under_way.prior)) is not None:
+    elif (now := under_way.proven) is not None:
         sentence = f"So far: at most {formats.percent(now.share)} of the {sample.kept:,} kept candidates are wrong"
         parts.note(f"{sentence} (95 % confidence).")
     of = f" of {len(sample.order)}" if sample.mode == "fixed" else ""
@@ -244,7 +247,7 @@ def _end(here: Place, under_way: Review) -> None:
 def _outcome(here: Place, review: Review) -> None:
     """The result of a finished review, and its records that got two different answers."""
     sample = review.sample
-    found = proven(sample, review.prior)
+    found = review.proven
     with parts.card(f"outcome_{review.id}", tight=True):
         by = f" by {review.reviewer}" if review.reviewer else ""
         st.text(f"Random review {review.number}{by}, {formats.moment(review.created)}")
