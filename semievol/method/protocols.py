@@ -283,8 +283,11 @@ class Journal(Protocol):
         costs: Mapping[str, Cost] | None = None,
         spent: Mapping[str, Spent] | None = None,
     ) -> None:
-        """costs: collaborator -> what these responses took, of those where that is known; added to what earlier ones
-        took. spent: what the run has spent on endpoints until now; saved together with them."""
+        """A response of a voter takes the place of an earlier one to the same record: its input is what all others say,
+        and that may change. Other responses are never changed.
+
+        costs: collaborator -> what these responses took, of those where that is known; added to what earlier ones took.
+        spent: what the run has spent on endpoints until now; saved together with them."""
 
     def spent(self) -> dict[str, Spent]:
         """Endpoint -> what this run has spent there in all of its attempts."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from semievol.config import VOTERS
+from semievol.config import VOTERS, Collaborator
 from semievol.method.protocols import Plan
 from semievol.method.spending import Spent
 from semievol.records import Candidate, Cost, Record, Response, Task
@@ -53,6 +53,10 @@ class MemoryJournal:
         self.predicted: dict[str, dict[str, Response]] = {}
         self.evaluation: dict[str, Any] = {}
         self._watcher = watcher or Unwatched()
+
+    @property
+    def _collaborators(self) -> Sequence[Collaborator]:
+        return self.plan.config.propagation.collaborators if self.plan else ()
 
     def progress(self, stage: str, done: int, total: int) -> None:
         self._watcher.progress(stage, done, total)
@@ -111,8 +115,7 @@ class MemoryJournal:
 
     def responses(self, stage: str, of: Sequence[str] | None = None) -> list[Response]:
         """The responses in the order in which a run writes them, also where some were computed for another arm."""
-        mine = self.plan.config.propagation.collaborators if self.plan else ()
-        place = {one.name: (one.model in VOTERS, number) for number, one in enumerate(mine)}
+        place = {one.name: (one.model in VOTERS, number) for number, one in enumerate(self._collaborators)}
         wanted = None if of is None else set(of)
         found = [one for one in self.kept[stage].values() if wanted is None or one.record_id in wanted]
         return sorted(found, key=lambda one: place.get(one.collaborator, (True, len(place))))
@@ -129,6 +132,10 @@ class MemoryJournal:
     ) -> None:
         """What they took is not kept."""
         self.paid = dict(spent or self.paid)
+        voting = {one.name for one in self._collaborators if one.model in VOTERS}
+        now = {(one.record_id, one.collaborator): one.input_hash for one in responses if one.collaborator in voting}
+        for key in [key for key in self.kept[stage] if now.get(key[:2], key[2]) != key[2]]:
+            del self.kept[stage][key]
         for response in responses:
             self.kept[stage].setdefault((response.record_id, response.collaborator, response.input_hash), response)
 
@@ -167,7 +174,8 @@ class MemoryJournal:
         for key, record in enumerate(records):
             if (found := self.merged.get(record.id)) is not None:
                 flagged = suspicious(record.question, record.options, record.earlier)
-                line = {"record_key": key, "record_id": record.id, "question": record.question, "similarity": None}
+                line = {"record_key": key, "record_id": record.id, "question": record.question}
+                line |= {"similarity": self.near[record.id][0][1] if self.near.get(record.id) else None}
                 line |= {"gold": record.answer if with_gold else None}
                 line |= candidates.candidate_columns(found, record.content_hash, flagged, None)
                 lines.append([line[name] for name in candidates.COLUMNS])

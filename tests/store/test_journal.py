@@ -13,6 +13,7 @@ import pytest
 from semievol.config import Policy
 from semievol.errors import UserError
 from semievol.method.protocols import Journal, Stopped
+from semievol.presets import load
 from semievol.records import Candidate, Cost, Response
 from semievol.selection.summary import Considered, Selection, accepted
 from semievol.store.data import projects
@@ -164,6 +165,18 @@ def test_a_response_is_stored_once(world: World) -> None:
         "respond", [response("u1", answer="water"), response("u1", answer="waste", input_hash="i")]
     )
     assert [r.answer for r in world.journal.responses("respond")] == ["road", "waste"]
+
+
+def test_a_voter_that_learned_from_other_answers_votes_again_and_its_earlier_vote_is_gone(world: World) -> None:
+    claims.finish(world.store, world.run.id, world.run.attempt, "done")
+    round_ = rounds.open_round(world.store, world.project.id, load("studio"))
+    run = claims.claim(world.store, runs.enqueue(world.store, round_.id, round_.config).id, os.getpid())
+    voter = next(one.name for one in round_.config.propagation.collaborators if one.model == "neighbours")
+    journal = StoreJournal(world.store, run)
+    journal.save_responses("respond", [response("u1", "warm-up alone"), response("u1", voter), response("u2", voter)])
+    journal.save_responses("respond", [response("u1", voter, "water", "i"), response("u2", voter, "water")])
+    found = [(one.record_id, one.collaborator, one.answer) for one in journal.responses("respond")]
+    assert sorted(found) == [("u1", voter, "water"), ("u1", "warm-up alone", "road"), ("u2", voter, "road")]
 
 
 def test_what_responses_took_adds_up_over_attempts_and_runs(world: World) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from semievol.config import Config
 from semievol.errors import UserError
 from semievol.method import earned_weights, label_errors, weights
 from semievol.method.evolve import evolve
@@ -16,7 +20,7 @@ from semievol.selection.summary import Selection
 from semievol.study.arms import ARMS, LEFT_OUT, chosen, titles
 from semievol.study.journal import MemoryJournal
 from semievol.study.seed import Seed
-from semievol.study.variants import VARIANTS
+from semievol.study.variants import VARIANTS, without_collaborator
 from semievol.task.answers import same
 from tests.fakes import FakeEngine
 from tests.study.learner import Learner, config, material
@@ -49,6 +53,24 @@ def test_a_variant_gives_what_a_run_with_its_settings_gives(
 ) -> None:
     plan = seed(tmp_path).plan
     assert found[arm] == alone(replace(plan, config=VARIANTS[arm][0](plan.config)), tmp_path / "alone")
+
+
+@pytest.mark.parametrize(
+    "arm", ["without_in_weight", "self_training", "without_collaborator_1", "without_collaborator_2"]
+)
+def test_voters_that_learn_from_what_the_others_said_vote_once_in_a_variant(arm: str, tmp_path: Path) -> None:
+    drawn = Seed(material(), config("studio"), 3, Learner(), tmp_path)
+    found, change = drawn.result(arm), VARIANTS.get(arm, (without_collaborator_of(arm), ""))[0]
+    plan = replace(drawn.plan, config=change(drawn.plan.config))
+    journal = MemoryJournal(plan, tmp_path / "alone")
+    evolve(plan, Learner(), journal)
+    assert found.pseudo == drawn._pseudo(journal)
+    per_record = Counter(response.record_id for response in journal.responses("respond"))
+    assert set(per_record.values()) == {len(plan.config.propagation.collaborators)}
+
+
+def without_collaborator_of(arm: str) -> Callable[[Config], Config]:
+    return partial(without_collaborator, number=int(arm[-1])) if arm[-1].isdigit() else lambda config: config
 
 
 def test_a_collaborator_that_is_left_out_is_in_nothing(found: dict[str, dict[str, bool]], tmp_path: Path) -> None:

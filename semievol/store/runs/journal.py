@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Select, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, select, update
 
+from semievol.config import VOTERS
 from semievol.method import spending
 from semievol.method.spending import Spent
 from semievol.records import Candidate, Cost, Response
@@ -40,6 +41,8 @@ from semievol.store.runs.claims import check_owner
 from semievol.store.runs.progress import advance, upsert, write_event, write_metrics
 from semievol.store.runs.rounds import bump
 
+_s = schema.responses.c
+_OF_ONE = ("round_id", "stage", "record_key", "collaborator")
 _GLANCE_SECONDS = 0.5  # progress is written, and a request to stop looked up, at most this often
 
 
@@ -202,13 +205,17 @@ class StoreJournal:
         costs: Mapping[str, Cost] | None = None,
         spent: Mapping[str, Spent] | None = None,
     ) -> None:
-        """A response that is stored already is not changed."""
+        voting = {one.name for one in self._round.config.propagation.collaborators if one.model in VOTERS}
         whose = {"round_id": self._round.id, "run_id": self._run.id, "stage": stage}
         rows = [
             whose | {"record_key": self._key(r.record_id), "collaborator": r.collaborator} | response_row(r)
             for r in responses
         ]
         with self._write() as connection:
+            if votes := [row for row in rows if row["collaborator"] in voting]:
+                mine = [_s[name] == bindparam(f"its_{name}") for name in _OF_ONE]
+                earlier = delete(schema.responses).where(*mine, _s.input_hash != bindparam("its_input_hash"))
+                connection.execute(earlier, [{f"its_{c}": row[c] for c in (*_OF_ONE, "input_hash")} for row in votes])
             if rows:
                 connection.execute(upsert(connection, schema.responses).on_conflict_do_nothing(), rows)
             add_costs(connection, self._run.id, stage, costs or {})

@@ -120,7 +120,8 @@ def _begin(here: Place, pool: pd.DataFrame, cut: Cut) -> None:
 def promise(size: int, kept: int, alpha: float, prior: tuple[float, float] | None = None) -> str:
     """What a review of this size can guarantee, for the text before it starts.
 
-    kept: number of records to draw from; alpha: its `level`; prior: that of a review that may stop any time, None for a fixed number.
+    kept: number of records to draw from; alpha: its `level`; prior: that of a review that may stop any time, None for a
+    fixed number.
     """
     after, more = f"If 0 of {size} are wrong", ""
     if prior is not None:
