@@ -449,7 +449,7 @@ def test_what_was_accepted_many_at_once_may_be_wrong(store: Store, project: Proj
     order = [str(i) for i in pool.index]
     cut = Cut(Policy(rule=Rule(kind="fraction", value=0.5)), pool)
     drawn = [i for i, kept in zip(order, cut.mask, strict=True) if kept][:5]
-    shown = {i: pool.loc[i, "answer"] for i in drawn}
+    shown = {i: str(pool.loc[i, "answer"]) for i in drawn}
     sample = Sample(
         Task("classification", made.LABELS),
         "fixed",
