@@ -17,7 +17,7 @@ _CELLS = 1_000_000
 
 
 def cdf(x: ArrayLike, population: ArrayLike, wrong: ArrayLike, drawn: ArrayLike) -> np.ndarray:
-    """P[H <= x] over broadcast arrays, to within 1e-9.
+    """P[H <= x] over broadcast arrays, to within 1e-8.
 
     Sums the tail on which the terms fall, away from the mode, and of it only what is within 10 standard deviations and
     40: H is a sum of independent Bernoullis (Vatutin & Mikhailov 1982), so by Bernstein's inequality less than

@@ -67,17 +67,19 @@ def text_shift(labeled: npt.ArrayLike, pool: npt.ArrayLike, seed: int = 0) -> Te
 
 
 def class_shift(counts: np.ndarray) -> float | None:
-    """p-value that both sides give every answer with the same frequency: Pearson's chi-squared test, or Fisher's exact
-    one where there are two answers (SciPy's). None where one side has none, or only one answer was given.
+    """p-value that both sides give every answer with the same frequency: Pearson's chi-squared test (SciPy's), or
+    Fisher's exact one where two answers are left once rare ones are pooled. None where one side has none, or only one
+    answer was given.
 
     counts: int[2, answers], how often the model gave each answer to labeled and to pool records, no answer zero on both
     sides. Never gold, so that both sides have the same kind of errors.
     """
     if counts.shape[1] < 2 or (counts.sum(axis=1) == 0).any():
         return None
-    if counts.shape[1] == 2:
-        return fisher_exact(int(counts[0, 0]), int(counts[0].sum()), int(counts[1, 0]), int(counts[1].sum()))
-    return float(scipy.stats.chi2_contingency(_pooled_rare(counts)).pvalue)
+    table = counts if counts.shape[1] == 2 else _pooled_rare(counts)
+    if table.shape[1] == 2:
+        return fisher_exact(int(table[0, 0]), int(table[0].sum()), int(table[1, 0]), int(table[1].sum()))
+    return float(scipy.stats.chi2_contingency(table).pvalue)
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,7 @@ def merge(
         answer=answer,
         agreed=agreed,
         confidences={name: value for name, value in values.items() if value is not None},
-        justified=judge is not None,
+        justified=judge is not None and same(task, answer, judge.answer),
         exactness=max((response.exactness for response in source), key=_BEST_FIRST.index),
     )
 

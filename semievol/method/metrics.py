@@ -100,20 +100,11 @@ class Paired:
     high: float
 
 
-def paired_bootstrap(
-    correct_a: ArrayLike, correct_b: ArrayLike, seed: int = 0, draws: int = 10_000, level: float = 0.95
-) -> Paired:
-    """Bootstrap over records of accuracy(a) - accuracy(b) (Efron & Tibshirani 1993, §13.3)."""
-    a, b = np.asarray(correct_a, dtype=bool), np.asarray(correct_b, dtype=bool)
-    if a.shape != b.shape:
-        raise ValueError(f"expected as many values on both sides, found {a.size} and {b.size}")
-    return paired_difference(int((a & ~b).sum()), int((b & ~a).sum()), a.size, seed, draws, level)
-
-
 def paired_difference(
     only_a: int, only_b: int, n: int, seed: int = 0, draws: int = 10_000, level: float = 0.95
 ) -> Paired:
-    """As `paired_bootstrap`, from the counts of records that only the first or only the second has right, of n.
+    """Bootstrap over n records of the difference of two accuracies (Efron & Tibshirani 1993, §13.3), from the counts of
+    records that only the first or only the second has right.
 
     A record contributes -1, 0 or 1, so a draw of n records is one multinomial over these three: exact and fast.
     """
@@ -142,8 +133,8 @@ def paired_interval(only_a: int, only_b: int, n: int, level: float = 0.95) -> Pa
 class Crossed:
     """Mean over repetitions and items with its percentile interval, and what either alone adds to its spread.
 
-    p_value: of the mean being 0, twice the smaller share of draws on either side of it; it is below 0.05 where the 95 %
-    interval leaves out 0.
+    p_value: of the mean being 0, twice the smaller share of draws on either side of it; below 0.05 where the 95 %
+    interval leaves out 0, but for a draw or two.
     """
 
     mean: float
@@ -256,32 +247,34 @@ def reliability(
     """Reliability curve with the band in which `level` of perfectly calibrated models of this size would fall.
 
     The null draws correctness from the probabilities themselves (consistency resampling, Bröcker & Smith 2007).
-    ece: sum_b (n_b / n) |accuracy_b - confidence_b| (Naeini et al. 2015); null_ece: its mean under the null.
+    ece: sum_b (n_b / n) |accuracy_b - confidence_b| (Naeini et al. 2015); null_ece: its mean under the null. Equal
+    probabilities may fall into several bins: each of them counts with the share of all of them that is right, so that
+    the order of the records changes nothing.
     """
     p, right = _pair(probability, correct)
     edges = np.linspace(0, p.size, min(bins, p.size) + 1).round().astype(int)
     order = np.argsort(p, kind="stable")
-    p, right, count = p[order], right[order], np.diff(edges)
+    p, count = p[order], np.diff(edges)
     if not p.size:
         nothing = np.empty(0)
         return Reliability(nothing, nothing, count, nothing, nothing, math.nan, math.nan)
-    confidence = np.add.reduceat(p, edges[:-1]) / count
-    observed = np.add.reduceat(right, edges[:-1]) / count
+    ties = np.flatnonzero(np.diff(p, prepend=math.nan))
+    sizes = np.diff(ties, append=p.size)
+
+    def binned(hits: np.ndarray) -> np.ndarray:
+        even = hits if ties.size == p.size else np.repeat(np.add.reduceat(hits, ties) / sizes, sizes)
+        return np.add.reduceat(even, edges[:-1]) / count
+
+    confidence, observed = np.add.reduceat(p, edges[:-1]) / count, binned(right[order])
     draw = np.random.default_rng(seed)
     draws = max(min(draws, 20_000_000 // p.size), 200)
     null = np.empty((draws, count.size))
     for i in range(draws):
-        null[i] = np.add.reduceat((draw.random(p.size) < p).astype(float), edges[:-1]) / count
+        null[i] = binned((draw.random(p.size) < p).astype(float))
     low, high = np.quantile(null, [(1 - level) / 2, (1 + level) / 2], axis=0)
     weight = count / p.size
     null_ece = float((np.abs(null - confidence) @ weight).mean())
     return Reliability(confidence, observed, count, low, high, float(np.abs(observed - confidence) @ weight), null_ece)
-
-
-def ece(probability: ArrayLike, correct: ArrayLike, bins: int = 10) -> float | None:
-    """Expected calibration error over equal-count bins; None below `ECE_MINIMUM` records, where it would mislead."""
-    p, right = _pair(probability, correct)
-    return reliability(p, right, bins, draws=1).ece if p.size >= ECE_MINIMUM else None
 
 
 @dataclass(frozen=True)

@@ -36,11 +36,13 @@ class Scorecard:
     calibration: calibration.Calibration | None
 
 
-def scorecards(task: Task, gold: Mapping[str, str], responses: Iterable[Response]) -> list[Scorecard]:
+def scorecards(task: Task, known: Sequence[Record], responses: Iterable[Response]) -> list[Scorecard]:
     """One card per collaborator, in order of appearance, over the records that all of them answered.
 
-    gold: record id -> true answer.
+    known: records with their true answers.
     """
+    gold = {record.id: str(record.answer) for record in known}
+    allowed = {record.id: allowed_answers(task, record) for record in known}
     given: dict[str, dict[str, Response]] = defaultdict(dict)
     for response in responses:
         if response.record_id in gold:
@@ -48,7 +50,10 @@ def scorecards(task: Task, gold: Mapping[str, str], responses: Iterable[Response
     shared = [i for i in gold if all(i in mine for mine in given.values())] if given else []
     right = {name: [same(task, mine[i].answer, gold[i]) for i in shared] for name, mine in given.items()}
     how_many = np.sum(list(right.values()), axis=0) if right else np.zeros(0)
-    return [_card(task, name, right[name], [mine[i] for i in shared], how_many, gold) for name, mine in given.items()]
+    return [
+        _card(task, name, right[name], [mine[i] for i in shared], how_many, gold, allowed)
+        for name, mine in given.items()
+    ]
 
 
 def _card(
@@ -58,6 +63,7 @@ def _card(
     mine: Sequence[Response],
     how_many: np.ndarray,
     gold: Mapping[str, str],
+    allowed: Mapping[str, Sequence[str]],
 ) -> Scorecard:
     hits = np.array(right, dtype=bool)
     low, high = metrics.wilson(int(hits.sum()), hits.size)
@@ -66,7 +72,7 @@ def _card(
         asked = Counter(gold[response.record_id] for response in mine)
         got = Counter(gold[response.record_id] for response, hit in zip(mine, right, strict=True) if hit)
         classes = {label: (got[label], asked[label]) for label in task.labels if asked[label]}
-    stated = [stated_probability(response) for response in mine]
+    stated = [stated_probability(response, allowed[response.record_id]) for response in mine]
     return Scorecard(
         name=name,
         n=hits.size,
@@ -79,10 +85,15 @@ def _card(
     )
 
 
-def stated_probability(response: Response) -> float:
-    """Probability that a response to a closed task gives to its own answer, renormalised; NaN where it is not known."""
+def stated_probability(response: Response, allowed: Sequence[str]) -> float:
+    """Probability that a response to a closed task gives to its own answer, renormalised; NaN where it is not known.
+
+    allowed: the answers that its probabilities belong to. Drawn at a temperature, an answer need not be the likeliest.
+    """
     total = math.fsum(response.probabilities)
-    return max(response.probabilities) / total if total > 0 else math.nan
+    if response.answer not in allowed or not total > 0:
+        return math.nan
+    return response.probabilities[allowed.index(response.answer)] / total
 
 
 @dataclass(frozen=True)
@@ -159,7 +170,8 @@ def judge_audit(
         if record.id not in verdicts or not given[record.id]:
             continue
         majority = confidence.merge(task, allowed_answers(task, record), given[record.id]).answer
-        verdict = verdicts[record.id].answer
+        # A verdict that cannot be read changes nothing, see `confidence.merge`.
+        verdict = majority if verdicts[record.id].answer is None else verdicts[record.id].answer
         now, before = same(task, verdict, record.answer), same(task, majority, record.answer)
         changed = not same(task, verdict, majority)
         count.update(n=1, right=now, majority_right=before, changed=changed)

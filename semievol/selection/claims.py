@@ -67,7 +67,8 @@ def estimated(found: Evidence | None, compared: shift.ShiftResult, measures: int
             ),
             warning=True,
         )
-    low, high = 1 - found.high / found.kept, 1 - found.low / found.kept
+    low = 1000 * (found.kept - found.high) // found.kept / 1000  # rounded outward
+    high = -(-1000 * (found.kept - found.low) // found.kept) / 1000
     between = f"between {wording.percent(low)} and {wording.percent(high)}"
     alike = (
         f"No test tells the unlabeled records from them ({_figures(compared)})."
@@ -101,11 +102,10 @@ def estimated(found: Evidence | None, compared: shift.ShiftResult, measures: int
         needed = f"at least {missing} more {'is' if missing == 1 else 'are'} needed"
         return Tier(title, f"Too few checked records to say; {needed}.", details=tuple(details))
     if tested:
-        low, high = float(found.target or 0), 1.0
+        by_looking, low, high = wording.percent(low), float(found.target or 0), 1.0
         between = f"at least {wording.percent(low)}"
     judged_from = f"judged from {found.drawn:,} checked records"
     if tested:
-        by_looking = wording.percent(1 - found.high / found.kept)
         judged_from += f" by the rule itself (if the line were chosen by looking: at least {by_looking})"
     return Tier(
         title,

@@ -75,7 +75,7 @@ EXPLAINED = {
     "base_demonstrations": "The model as it is, asked with the nearest labeled records shown.",
     "warm_up": "The model fine-tuned on the labeled records.",
     "matched_updates": "The model fine-tuned on the labeled records, with as many updates as the evolved one.",
-    "self_training": "The fine-tuned model alone answers the unlabeled records; as many answers are kept.",
+    "self_training": "The fine-tuned model alone answers the unlabeled records; the same rule keeps its answers.",
     "authors_rule": "The method's candidates, kept by the rule of the authors' code: all that are unanimous, and of "
     "the others the most confident 30 %.",
     "evolved": "The method with the project's settings.",

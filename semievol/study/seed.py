@@ -136,7 +136,8 @@ class Seed:
     def _matched_updates(self) -> Result:
         """Plain fine-tuning on the labeled records with the settings and the number of updates of SemiEvol."""
         tuning = self.plan.config.tune
-        updates = tuning.steps(len(self.plan.labeled) + len(self._selected().answers))
+        labeled = len(self.plan.labeled) if self.plan.config.tune_on == "gold_and_pseudo" else 0
+        updates = tuning.steps(labeled + len(self._selected().answers))
         how = tuning.model_copy(update={"minimum_steps": updates, "epochs": 0.01})
         config = with_propagation(self.plan.config, warm_up=how, warm_up_demonstrations="none")
         own = self._journal(replace(self.plan, config=config), "matched_updates")

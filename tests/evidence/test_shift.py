@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from scipy.stats import binom
+from scipy.stats import fisher_exact as scipys_fisher
 from sklearn.linear_model import Ridge
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import KFold, cross_val_predict
@@ -65,6 +67,11 @@ def test_another_class_mix_is_seen_with_many_classes_and_with_two() -> None:
     assert same > 0.9
     assert other < 1e-6
     assert two < 1e-6
+
+
+def test_where_two_answers_are_left_once_rare_ones_are_pooled_the_test_is_exact() -> None:
+    found = shift.class_shift(np.array([[40, 1, 2], [30, 3, 4]]))
+    assert found == pytest.approx(scipys_fisher([[40, 3], [30, 7]]).pvalue)
 
 
 def test_the_result_divides_alpha_by_its_three_looks() -> None:

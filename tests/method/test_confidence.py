@@ -137,6 +137,8 @@ def test_pooled_disputes_go_to_the_likeliest_answer_on_average_with_a_judge_or_w
     assert merge(CHOICE, ("A", "B"), said).answer == "A", "the majority's"
     assert found.answer == "B"
     assert found.confidences["answer_nll"] == pytest.approx(-math.log((0.45 + 0.45 + 0.95) / 3))
+    overruled = merge(CHOICE, ("A", "B"), said, scored("A", 0.51, 0.49), "pooled")
+    assert (overruled.answer, overruled.justified) == ("B", False), "the judge was heard, and did not decide"
     judged = merge(CHOICE, ("A", "B"), said, scored("A", 1.0, 0.0), "pooled")
     assert (judged.answer, judged.justified) == ("A", True)
     assert judged.confidences["answer_nll"] == pytest.approx(-math.log((0.55 + 0.55 + 0.05 + 1.0) / 4))

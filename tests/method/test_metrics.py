@@ -78,13 +78,27 @@ def test_the_crossed_bootstrap_draws_seeds_and_items_apart() -> None:
 
 def test_the_paired_bootstrap_resamples_records() -> None:
     a, b = CHANCE.random(200) < 0.8, CHANCE.random(200) < 0.7
-    found = metrics.paired_bootstrap(a, b, seed=1)
+    only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
+    found = metrics.paired_difference(only_a, only_b, a.size, seed=1)
     plain = np.array([(a[i].mean() - b[i].mean()) for i in CHANCE.integers(0, 200, (4000, 200))])
     assert found.difference == pytest.approx(a.mean() - b.mean())
     assert (found.low, found.high) == pytest.approx(tuple(np.quantile(plain, [0.025, 0.975])), abs=0.012)
-    assert found == metrics.paired_bootstrap(a, b, seed=1)
-    assert metrics.paired_bootstrap(a, a) == metrics.Paired(0, 0, 0)
-    assert math.isnan(metrics.paired_bootstrap([], []).difference)
+    assert found == metrics.paired_difference(only_a, only_b, a.size, seed=1)
+    assert metrics.paired_difference(0, 0, a.size) == metrics.Paired(0, 0, 0)
+    assert math.isnan(metrics.paired_difference(0, 0, 0).difference)
+
+
+def test_the_order_of_equal_probabilities_changes_no_calibration() -> None:
+    """All say 80 %, 80 % are right: however the file is sorted, this is a perfectly calibrated model."""
+    right = np.repeat([0.0, 1.0], [200, 800])
+    (one, *others) = [metrics.reliability(np.full(1000, 0.8), order) for order in (right, CHANCE.permutation(right))]
+    assert one.ece == pytest.approx(0, abs=1e-12)
+    assert all(one.accuracy == pytest.approx(other.accuracy) for other in others)
+    assert ((one.null_low <= one.accuracy) & (one.accuracy <= one.null_high)).all()
+    mixed = np.repeat([0.2, 0.5, 0.5, 0.9], 75)
+    hits = CHANCE.random(300) < mixed
+    curve = metrics.reliability(mixed, hits, bins=4)
+    assert curve.accuracy[1] == curve.accuracy[2] == pytest.approx(hits[75:225].mean())
 
 
 def test_confusion_and_f1_are_scikit_learns() -> None:
@@ -127,8 +141,7 @@ def test_a_perfect_model_shows_an_ece_on_few_records() -> None:
     null = [metrics.reliability(p, p > 0.5, draws=200).null_ece for p in (CHANCE.uniform(0.5, 1, n) for n in (18, 90))]
     assert null[0] > 0.12
     assert null[1] > 0.05
-    assert metrics.ece(np.full(299, 0.5), np.zeros(299)) is None
-    assert metrics.ece(np.full(300, 0.5), np.zeros(300)) == pytest.approx(0.5)
+    assert metrics.reliability(np.full(300, 0.5), np.zeros(300)).ece == pytest.approx(0.5)
 
 
 def test_reliability_of_few_or_no_records() -> None:
@@ -158,5 +171,3 @@ def test_records_without_a_value_are_never_covered() -> None:
 def test_lists_of_different_lengths_are_refused() -> None:
     with pytest.raises(ValueError, match="one length"):
         metrics.brier([1.0], [True, False])
-    with pytest.raises(ValueError, match="both sides"):
-        metrics.paired_bootstrap([True], [True, False])

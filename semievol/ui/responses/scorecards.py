@@ -11,7 +11,7 @@ import streamlit as st
 from semievol import charts
 from semievol.method import scorecards
 from semievol.method.scorecards import Alike, JudgeAudit, Scorecard
-from semievol.records import Cost, Task
+from semievol.records import Cost, Record, Task
 from semievol.store.data import records
 from semievol.store.database import Store
 from semievol.store.results import collaborators, costs, results
@@ -111,10 +111,15 @@ def _costs_alone(here: Place) -> None:
 
 @st.cache_data(max_entries=5, show_spinner=False, hash_funcs=state.HASH)
 def _cards(store: Store, task: Task, round_id: int, written: int) -> list[Scorecard]:
+    known = _known(store, round_id, written)
+    return scorecards.scorecards(task, known, collaborators.known_responses(store, round_id)[0])
+
+
+def _known(store: Store, round_id: int, written: int) -> list[Record]:
+    """The records with true answers that no model had seen when it answered them."""
     gold = state.read_candidates(store, round_id, written)[1]["gold"].dropna()
-    return scorecards.scorecards(
-        task, {str(i): str(answer) for i, answer in gold.items()}, collaborators.known_responses(store, round_id)[0]
-    )
+    version_id = rounds.get_round(store, round_id).version_id
+    return [one for one in records.records_by_id(store, version_id, gold.index).values() if one.answer]
 
 
 def _lines(here: Place, cards: Sequence[Scorecard], took: Mapping[str, Cost]) -> pd.DataFrame:
@@ -202,9 +207,7 @@ def _judge(here: Place) -> None:
 
 @st.cache_data(max_entries=5, show_spinner=False, hash_funcs=state.HASH)
 def _audit(store: Store, task: Task, round_id: int, written: int) -> JudgeAudit:
-    gold = state.read_candidates(store, round_id, written)[1]["gold"].dropna()
-    home = rounds.get_round(store, round_id)
-    known = [one for one in records.records_by_id(store, home.version_id, gold.index).values() if one.answer]
+    known = _known(store, round_id, written)
     return scorecards.judge_audit(task, known, *collaborators.known_responses(store, round_id))
 
 
