@@ -8,11 +8,14 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import sys
 from contextlib import AbstractContextManager, suppress
 from typing import Any, TextIO
 
 from tqdm import tqdm
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def write_result(text: str, code: int) -> int:
@@ -20,6 +23,7 @@ def write_result(text: str, code: int) -> int:
 
     A reader that closes the pipe (`| head -0`) is no failure: it wanted no more.
     """
+    text = harmless(text)
     try:
         try:
             print(text, flush=True)
@@ -33,6 +37,11 @@ def write_result(text: str, code: int) -> int:
         print(f"semievol: done, but the result could not be written to standard output ({why}).", file=sys.stderr)
         return code if isinstance(error, BrokenPipeError) else code or 1
     return code
+
+
+def harmless(text: str) -> str:
+    """The text with its control characters, but for ends of lines and tabs, escaped: data must not steer a terminal."""
+    return _CONTROL.sub(lambda found: json.dumps(found.group())[1:-1], text)
 
 
 class OptionalStream(io.TextIOBase):

@@ -22,10 +22,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from semievol.config import Policy
+from semievol.endpoints import Endpoint
 from semievol.engines.training import checkpoints
 from semievol.errors import UserError
 from semievol.export import archive, restoring, sealed
 from semievol.store import database, migrations
+from semievol.store import settings as store_settings
 from semievol.store.data import projects, records
 from semievol.store.database import Store, open_store
 from semievol.store.decisions import history, reviews, selections
@@ -198,7 +200,10 @@ def test_a_run_under_way_leaves_as_an_interrupted_one_that_can_go_on(world: Worl
 
 def test_no_path_and_no_key_leaves(world: World, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_TOKEN", "canary-0123456789")
-    world_journal(world).event("tune", f"wrote {world.store.home}/x/y.json with canary-0123456789")
+    monkeypatch.setenv("GATEWAY", "canary-of-an-endpoint")
+    store_settings.save_endpoint(world.store, Endpoint("gpt", "http://127.0.0.1:1/v1", "m", key_variable="GATEWAY"))
+    told = f"wrote {world.store.home}/x/y.json with canary-0123456789 and canary-of-an-endpoint"
+    world_journal(world).event("tune", told)
     for name, content in contents(written(world.store, world.project, home / "a.zip")).items():
         for word in (str(home), "/home/", "canary", "secrets"):
             assert word.encode() not in content, name

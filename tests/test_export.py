@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import pytest
 from semievol.config import Policy
 from semievol.engines.training import checkpoints
 from semievol.errors import UserError
-from semievol.export import FORMS, export
+from semievol.export import FORMS, export, report
 from semievol.export.files import safe_cell, table, whole
 from semievol.export.tables import pairs
 from semievol.importing.build import build_records
@@ -215,6 +216,17 @@ def test_the_report_is_one_page_without_scripts_links_or_paths(world: World, tmp
     assert text.count("<svg") == text.count('role="img"') == 3
     assert 'aria-label="Right answers: Base 50.0 % (10.0 % to 90.0 %);' in text, "a figure is told in words, too"
     assert "&lt;script&gt;" in text
+
+
+def test_the_settings_in_a_report_name_no_folder_and_no_machine(world: World) -> None:
+    mine = world.round.config.propagation
+    judge = mine.judge.model_copy(update={"model": "/home/alice/secret client/judge-7b"})
+    config = world.round.config.model_copy(
+        update={"cluster": "10.1.2.3:6379", "propagation": mine.model_copy(update={"judge": judge})}
+    )
+    shown = "".join(report._repeat(replace(world.round, config=config), None))
+    assert "judge-7b" in shown
+    assert not re.search("alice|secret|10.1.2.3", shown)
 
 
 def test_the_report_says_what_can_be_claimed(world: World, tmp_path: Path) -> None:

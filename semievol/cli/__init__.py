@@ -39,7 +39,7 @@ def _carry_out(arguments: Sequence[str] | None) -> int:
         store = open_store(chosen.workspace)
         code, result, words = chosen.verb(store, chosen)
     except UserError as mistake:
-        print(f"semievol: {mistake}", file=sys.stderr)
+        print(terminal.harmless(f"semievol: {mistake}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("semievol: interrupted; what was not finished is not stored.", file=sys.stderr)

@@ -13,6 +13,7 @@ from semievol import terminal
 from semievol.cli.arguments import Outcome, Verb
 from semievol.errors import UserError
 from semievol.export import restoring
+from semievol.export.files import check_table
 from semievol.export.files import table as write_table
 from semievol.importing import import_report
 from semievol.importing.readers.overrides import QUOTES, per_file
@@ -89,6 +90,8 @@ def _import(store: Store, chosen: argparse.Namespace) -> Outcome:
         confirmed=chosen.accept,
         relabel=chosen.relabel,
     )
+    if chosen.rejected is not None:
+        check_table(chosen.rejected, [])
     with terminal.Bars() as bars:
         project, imported = intake.import_files(store, chosen.name, files, make_imported, bars.show, read_as)
     if chosen.rejected is not None:
@@ -101,7 +104,7 @@ def _restored(store: Store, chosen: argparse.Namespace) -> Outcome:
     given = [chosen.labeled, chosen.unlabeled, chosen.test, chosen.task, chosen.map, chosen.count_from, chosen.rejected]
     given += [*chosen.sheet, *chosen.encoding, *chosen.delimiter, *chosen.quotes, *chosen.header, *chosen.accept]
     given += chosen.relabel
-    given += [chosen.labels or None]
+    given += [chosen.labels or None, chosen.instruction or None]
     if any(value is not None for value in given) or chosen.hide_gold or chosen.strict:
         raise UserError("An archive is imported as it is.", "--archive", "Give only --name with it.")
     with terminal.Bars() as bars:

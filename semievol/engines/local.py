@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -253,6 +254,8 @@ class LocalEngine:
         finished = setup.folder / checkpoints.ADAPTER
         complete = checkpoints.fault(finished) is None
         if complete and checkpoints.about(finished).get(checkpoints.FINGERPRINT) == fingerprint:
+            # Killed a moment after it was sealed, the training has left these.
+            shutil.rmtree(setup.folder / checkpoints.CHECKPOINTS, ignore_errors=True)
             return str(finished)
         chat = self.base.chat
         rows, measured = chat.turns(examples), chat.turns(held_out)

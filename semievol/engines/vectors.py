@@ -6,6 +6,7 @@ nothing of how an embedding is made. (The vectors of "char-tfidf" depend on all 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
@@ -41,8 +42,7 @@ def cached(embed: Embed, cache: Path, identity: str) -> Embed:
         new = [key for key in wanted if key not in known]
         if new:
             known |= zip(new, embed([wanted[key] for key in new]), strict=True)
-            small = sum(vector.nbytes for vector in known.values()) <= LARGEST
-            _write(folder, known if small else {key: known[key] for key in wanted})
+            _add(folder, {key: known[key] for key in wanted})
         _log.info("%d of %d texts had an embedding", len(wanted) - len(new), len(wanted))
         return np.stack([known[key] for key in keys])
 
@@ -59,11 +59,23 @@ def _read(folder: Path) -> dict[bytes, Vectors]:
         return {}
 
 
+def _add(folder: Path, mine: dict[bytes, Vectors]) -> None:
+    """Stores these vectors beside those that are stored by now: another process may have added some meanwhile."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with folder.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            everything = _read(folder) | mine
+            small = sum(vector.nbytes for vector in everything.values()) <= LARGEST
+            _write(folder, everything if small else mine)
+    except OSError as error:
+        _log.warning("the embeddings could not be stored (%s); they will be computed again", error)
+
+
 def _write(folder: Path, known: dict[bytes, Vectors]) -> None:
     keys = np.frombuffer(b"".join(known), dtype=np.uint8).reshape(len(known), -1)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
         with checkpoints.written_whole(folder, {"texts": len(known)}) as staging:
             save_file({"keys": keys, "vectors": np.stack(list(known.values()))}, staging / _FILE)
-    except (OSError, SafetensorError) as error:  # safetensors has its own error for a full disk
-        _log.warning("the embeddings could not be stored (%s); they will be computed again", error)
+    except SafetensorError as error:  # its own error for a full disk
+        raise OSError(str(error)) from None

@@ -8,7 +8,7 @@ JSON Lines and not Parquet, since its bytes depend on no library's version, and 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from semievol.store.data.projects import Project
 from semievol.store.database import Store, in_parts, timestamp
 from semievol.store.runs import runs
 from semievol.store.schema import metadata as database
+from semievol.store.settings import key_variables
 
 KIND = "SemiEvol Studio project"
 FORMAT = 1
@@ -64,7 +65,7 @@ def write(
         _write_uploads(sealing, store, project, adapters.notes)
         _write_adapters(sealing, adapters.folders, watch)
         for place, run_id in enumerate(rows.ids["runs"], start=1):
-            if log := _log_end(projects.run_folder(store, project.id, run_id) / "log.txt"):
+            if log := _log_end(projects.run_folder(store, project.id, run_id) / "log.txt", key_variables(store)):
                 with sealing.member(f"logs/{place}.txt") as put:
                     put(log)
         counts = {"tables": tables, "adapters": len(adapters.folders)}
@@ -148,15 +149,18 @@ def _pieces(path: Path) -> Iterator[bytes]:
             yield piece
 
 
-def _log_end(path: Path) -> bytes:
-    """The end of a log without paths and keys, in whole lines if possible; empty if there is no log."""
+def _log_end(path: Path, variables: Collection[str]) -> bytes:
+    """The end of a log without paths and keys, in whole lines if possible; empty if there is no log.
+
+    variables: environment variables that hold keys.
+    """
     if not path.is_file() or path.is_symlink():
         return b""
     with path.open("rb") as stream:
         size = stream.seek(0, 2)
         stream.seek(max(0, size - _LOG_READ))
         text = stream.read(_LOG_READ).decode("utf-8", "replace")
-    end = without_paths(text).encode()
+    end = without_paths(text, variables).encode()
     if len(end) > LOG_BYTES:
         end = end[-LOG_BYTES:]
         _, newline, lines = end.partition(b"\n")

@@ -31,7 +31,7 @@ def start_process(
 ) -> subprocess.Popen[bytes]:
     """Starts `python -m module` in a session of its own, so that it outlives whoever started it; it prints to `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "ab") as output:
+    with open(os.open(log, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600), "ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             stdin=subprocess.DEVNULL,

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from semievol.engines.models import tokenizer
+from semievol.engines.training.checkpoints import sync
 from semievol.errors import UserError
 from semievol.export import restoring
 from semievol.export.archive import ENDING
@@ -169,7 +170,9 @@ def store_imported(
             try:
                 if not ours.exists():
                     shutil.copyfile(path, ours.with_suffix(".tmp"))
+                    sync(ours.with_suffix(".tmp"))
                     os.replace(ours.with_suffix(".tmp"), ours)
+                    sync(uploads)
             except OSError as error:
                 raise UserError(
                     f"Not saved: the original file cannot be kept ({error.strerror}).",

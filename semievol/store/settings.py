@@ -60,6 +60,11 @@ def endpoints(store: Store) -> list[Endpoint]:
     return sorted((_endpoint(one) for one in listed), key=lambda one: one.name)
 
 
+def key_variables(store: Store) -> frozenset[str]:
+    """Environment variables with the keys of endpoints, of removed ones, too."""
+    return frozenset(one["key_variable"] for one in store.value(_stored(_ENDPOINTS)) or [] if one["key_variable"])
+
+
 def save_endpoint(store: Store, endpoint: Endpoint) -> None:
     """Adds an endpoint, or replaces the one of the same name.
 

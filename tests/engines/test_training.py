@@ -176,7 +176,10 @@ def test_a_finished_adapter_is_returned_at_once_and_only_for_its_own_examples_an
     short: dict[str, Any] = {"minimum_steps": 1, "epochs": 0.1}
     folder, seen = train(engine, training(tmp_path, **short))
     assert list(seen["loss"]) == [1]
+    left = tmp_path / checkpoints.CHECKPOINTS / "checkpoint-1"
+    left.mkdir(parents=True)  # as if it had been killed before it could remove them
     assert train(engine, training(tmp_path, **short)) == (folder, {})
+    assert not left.exists()
     (folder / checkpoints.MARKER).unlink()
     assert train(engine, training(tmp_path, **short))[1]
     assert train(engine, training(tmp_path, **short), taught=examples(9))[1]

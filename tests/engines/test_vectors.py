@@ -34,6 +34,18 @@ def test_only_new_texts_are_computed_and_the_order_is_that_of_the_call(tmp_path:
     assert embedder.asked[4:] == ["owl"]
 
 
+def test_two_processes_that_embed_at_once_keep_each_others_vectors(tmp_path: Path):
+    def asked_meanwhile(texts: Sequence[str]) -> vectors.Vectors:
+        if texts == ["water"]:
+            vectors.cached(Embedder(), tmp_path, "one")(["owl"])
+        return Embedder()(texts)
+
+    vectors.cached(asked_meanwhile, tmp_path, "one")(["water"])
+    later = Embedder()
+    vectors.cached(later, tmp_path, "one")(["owl", "water"])
+    assert later.asked == []
+
+
 @pytest.mark.parametrize("damage", ["cut", "flip", "gone", "garbage"])
 def test_damaged_embeddings_are_computed_again(tmp_path: Path, damage: str):
     embedder = Embedder()

@@ -201,6 +201,8 @@ def test_a_project_moves_to_another_workspace_as_an_archive(tmp_path: Path) -> N
     assert semievol(there, "import", "--archive", out, "--name", "Copy")["project"] == "Copy"
     odd = ["import", "--archive", out, "--labeled", out]
     assert "imported as it is" in semievol(there, *odd, expect=2)["said"]
+    odd = ["import", "--archive", out, "--instruction", "Be brief."]
+    assert "imported as it is" in semievol(there, *odd, expect=2)["said"]
     assert "--unlabeled is missing" in semievol(there, "import", "--labeled", out, expect=2)["said"]
     Path(out).write_bytes(Path(out).read_bytes()[:-5])
     assert "Nothing was imported" in semievol(there, "import", "--archive", out, "--name", "Cut", expect=2)["said"]
@@ -253,6 +255,12 @@ def test_relative_paths_are_those_of_the_person_and_rejected_rows_are_written(tm
     with open(tmp_path / "rejected.csv", encoding="utf-8", newline="") as stream:
         [row] = list(csv.DictReader(stream))
     assert (row["split"], row["row"], row["reason"]) == ("labeled", "22", "The answer is empty.")
+    words[words.index("mine")] = "again"  # the file is there now, and nothing is imported for it
+    out = subprocess.run(
+        [sys.executable, "-m", "semievol", *words], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert (out.returncode, "already a file" in out.stderr) == (2, True)
+    assert [one["project"] for one in semievol(tmp_path / "home", "status")["projects"]] == ["mine"]
 
 
 def unheard(command: str, home: Path, *words: str) -> tuple[int, str]:

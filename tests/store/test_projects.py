@@ -107,6 +107,28 @@ def test_a_deleted_project_leaves_nothing(full: World) -> None:
     assert projects.create_project(store, full.project.name).id != full.project.id
 
 
+def test_a_copy_that_finds_no_room_for_its_files_is_not_made(full: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    uploads = projects.project_folder(full.store, full.project.id) / "uploads"
+    uploads.mkdir()
+
+    def full_disk(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(projects.shutil, "copytree", full_disk)
+    with pytest.raises(UserError, match="Not copied"):
+        projects.duplicate_project(full.store, full.project.id, "Copy")
+    assert [one.name for one in projects.list_projects(full.store)] == [full.project.name]
+
+
+def test_what_a_deletion_that_was_killed_left_goes_with_the_next_one(store: Store) -> None:
+    kept, gone, next_ = (projects.create_project(store, name) for name in ("kept", "gone", "next"))
+    projects.project_folder(store, kept.id).joinpath("note").write_text("mine", encoding="utf-8")
+    projects.delete_project(store, gone.id)
+    projects.project_folder(store, gone.id).joinpath("uploads").mkdir()  # as if it had been killed before this
+    projects.delete_project(store, next_.id)
+    assert [folder.name for folder in (store.home / "projects").iterdir()] == [str(kept.id)]
+
+
 def test_a_project_with_an_active_run_is_not_deleted(world: World) -> None:
     with pytest.raises(UserError, match="Stop it first"):
         projects.delete_project(world.store, world.project.id)

@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Table, func, select
@@ -21,6 +22,7 @@ from semievol.store import schema
 from semievol.store.archives import ownership
 from semievol.store.archives.redaction import without_paths, without_paths_inside
 from semievol.store.database import Store
+from semievol.store.settings import key_variables
 
 DROPPED: dict[str, tuple[str, ...]] = {
     "rounds": ("identity",),
@@ -38,7 +40,7 @@ _REPLACED: dict[tuple[str, str], dict[Any, Any]] = {
     ("projects", "archived"): {True: False},
 }
 """Column -> values that an archive replaces, as nothing in it is under way or hidden."""
-_MACHINE_WORDS = {("events", "text"): without_paths}
+_MACHINE_WORDS = {("events", "text")}
 SETTINGS = {("projects", "settings"), ("rounds", "config"), ("runs", "config")}
 """Columns with settings. Those that say where a run computes are neither exported nor imported."""
 _MACHINE_DOCUMENTS = {("runs", "environment"), ("runs", "error")}
@@ -65,6 +67,7 @@ class ProjectRows:
     _connection: Connection
     _project_id: int
     _adapter: Callable[[str], int | None]
+    _variables: frozenset[str]
 
     def rows(self, name: str) -> Iterator[list[Any]]:
         """The table's rows, values in the order of `columns`; read lazily."""
@@ -97,8 +100,10 @@ class ProjectRows:
         if here in _REPLACED:
             return lambda value: _REPLACED[here].get(value, value)
         if here in SETTINGS:
-            return lambda settings: without_paths_inside(presets.anywhere(settings))
-        return without_paths_inside if here in _MACHINE_DOCUMENTS else _MACHINE_WORDS.get(here)
+            return lambda settings: without_paths_inside(presets.anywhere(settings), self._variables)
+        if here in _MACHINE_DOCUMENTS:
+            return partial(without_paths_inside, variables=self._variables)
+        return partial(without_paths, variables=self._variables) if here in _MACHINE_WORDS else None
 
     def _local(self, target: str) -> Callable[[int], int]:
         """A row's number here -> its number in the archive."""
@@ -124,6 +129,7 @@ def project_rows(store: Store, project_id: int, adapter: Callable[[str], int | N
     adapter: a stored adapter path -> the adapter's number in the archive; None leaves it out. Active runs are exported
     as interrupted, queued ones as cancelled: both can be resumed.
     """
+    variables = key_variables(store)
     with store.read() as connection:
         sizes: dict[str, int] = {}
         ids: dict[str, array[int]] = {}
@@ -132,7 +138,7 @@ def project_rows(store: Store, project_id: int, adapter: Callable[[str], int | N
             if (key := ownership.number(table)) is not None and table.name in _targets():
                 ids[table.name] = array("q", connection.execute(select(key).where(mine).order_by(key)).scalars())
             sizes[table.name] = connection.execute(select(func.count()).select_from(table).where(mine)).scalar_one()
-        yield ProjectRows(sizes, ids, connection, project_id, adapter)
+        yield ProjectRows(sizes, ids, connection, project_id, adapter, variables)
 
 
 def _targets() -> set[str]:

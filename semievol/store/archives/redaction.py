@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import PurePosixPath
+from collections.abc import Collection
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 _PATH = re.compile(r"(?<![\w./~])(?:~|file://|[A-Za-z]:)?/(?:[^\s/\"'<>:]+/)+")
@@ -18,22 +19,27 @@ _NAMES = ("name",)
 """Keys of documents whose values are names that other rows repeat: they stay as they are."""
 
 
-def without_paths(text: str) -> str:
-    """The text with every absolute path cut down to its last part, and without the value of any key."""
+def without_paths(text: str, variables: Collection[str] = ()) -> str:
+    """The text with every absolute path cut down to its last part, and without the value of any key.
+
+    variables: environment variables that hold keys, beside those whose name says so. A path with a space is cut only up
+    to it, unless it lies in the user's own folder.
+    """
     for name, value in os.environ.items():
-        if len(value) >= _SHORTEST_KEY and _KEY_NAME.search(name):
+        if len(value) >= _SHORTEST_KEY and (name in variables or _KEY_NAME.search(name)):
             text = text.replace(value, "***")
+    text = text.replace(f"{Path.home()}/", "/")
     while (shorter := _PATH.sub("", text)) != text:
         text = shorter
     return text
 
 
-def without_paths_inside(value: Any) -> Any:
+def without_paths_inside(value: Any, variables: Collection[str] = ()) -> Any:
     """The same document, every text in it as by `without_paths`, but for names."""
     if isinstance(value, dict):
-        return {key: part if key in _NAMES else without_paths_inside(part) for key, part in value.items()}
+        return {key: part if key in _NAMES else without_paths_inside(part, variables) for key, part in value.items()}
     if isinstance(value, list):
-        return [without_paths_inside(part) for part in value]
+        return [without_paths_inside(part, variables) for part in value]
     if isinstance(value, str):
-        return PurePosixPath(value).name or value if value.startswith("/") else without_paths(value)
+        return PurePosixPath(value).name or value if value.startswith("/") else without_paths(value, variables)
     return value

@@ -117,26 +117,40 @@ def duplicate_project(store: Store, id: int, name: str) -> Project:
     """A new project with the data in use, the calibration split and the settings of another; without its results."""
     source = find_project(store, id)
     name = _valid_name(name)
-    with store.write() as connection:
-        copy_id = _insert(store, connection, name, source.task, source.settings)
-        copy_rows(connection, schema.calibration, {"project_id": id}, {"project_id": copy_id})
-        if source.version_id is not None:
-            copy_version(connection, source.version_id, {"project_id": copy_id, "number": 1})
     uploads = project_folder(store, id) / "uploads"
-    if uploads.is_dir():
-        shutil.copytree(uploads, project_folder(store, copy_id) / "uploads", dirs_exist_ok=True)
+    with incoming_folder(store) as incoming, clearing_leftovers(store) as touched:
+        try:
+            if uploads.is_dir():
+                shutil.copytree(uploads, incoming / "uploads")
+        except OSError as error:
+            raise UserError(f"Not copied ({error.strerror}).", source.name, "Free some space on the disk.") from None
+        with store.write() as connection:
+            copy_id = _insert(store, connection, name, source.task, source.settings)
+            touched.append(copy_id)
+            copy_rows(connection, schema.calibration, {"project_id": id}, {"project_id": copy_id})
+            if source.version_id is not None:
+                copy_version(connection, source.version_id, {"project_id": copy_id, "number": 1})
+            if uploads.is_dir():
+                (incoming / "uploads").rename(project_folder(store, copy_id) / "uploads")
     return find_project(store, copy_id)
 
 
 def delete_project(store: Store, id: int) -> None:
-    """Deletes a project with everything in it, the folder too. Refused while one of its runs is active."""
+    """Deletes a project with everything in it, the folder too. Refused while one of its runs is active.
+
+    The folders of earlier ones go, too, if whoever deleted them was killed before that.
+    """
     with store.write() as connection:
         c = schema.runs.c
         if connection.execute(select(c.id).where(c.project_id == id, c.status.in_(schema.ACTIVE))).first():
             raise UserError("A run of this project is active.", "project", "Stop it first, then delete the project.")
         connection.execute(delete(schema.projects).where(schema.projects.c.id == id))
         connection.execute(delete(schema.settings).where(schema.settings.c.name.in_(of_project(id))))
-    shutil.rmtree(_folder(store, id), ignore_errors=True)
+    with store.write() as connection:  # so that nobody is making a project meanwhile
+        there = {str(number) for number in connection.execute(select(schema.projects.c.id)).scalars()}
+        for folder in (store.home / "projects").glob("*"):
+            if folder.name.isdecimal() and folder.name not in there:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def project_folder(store: Store, id: int) -> Path:
