@@ -38,7 +38,7 @@ with parts.page() as here:
         if record is not None:
             demonstrations.shown(here, here.task, record)
         else:
-            parts.note("No record matches. Change the search, or type a question of your own.")
+            parts.note(picker.nothing_chosen())
     if coverage is not None and len(coverage):
         left, right = st.columns(2, gap="medium")
         with left, parts.card("farthest"):

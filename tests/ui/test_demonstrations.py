@@ -108,6 +108,22 @@ def test_a_copy_of_a_record_can_be_edited(visit: Callable[..., AppTest], store: 
     assert "about" in str(app.text_area(key="own_question").value)
 
 
+def test_a_question_of_ones_own_is_kept_while_another_view_is_shown(
+    visit: Callable[..., AppTest], store: Store
+) -> None:
+    project = made.with_results(store, until="justify")
+    app = visit("demonstrations", project=project.id)
+    app.segmented_control(key="demo_split").set_value("own question").run()
+    assert "Type a question, and press Ctrl+Enter" in told(app)
+    app.text_area(key="own_question").set_value("where is my bin?").run()
+    for view in ("Map", "Before training"):
+        app.segmented_control(key="view").set_value(view).run()
+        app.segmented_control(key="view").set_value("Record").run()
+        assert app.segmented_control(key="demo_split").value == "own question"
+        assert app.text_area(key="own_question").value == "where is my bin?"
+    assert not app.exception
+
+
 def _choice(app: AppTest) -> tuple[list[str], list[str]]:
     """The demonstrations on offer, and those that a model is shown."""
     (box,) = (box for box in app.button_group if box.label == "Shown to the model")

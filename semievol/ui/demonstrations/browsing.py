@@ -22,9 +22,13 @@ class Said:
 
 @dataclass
 class Browsing:
-    """last: id of the record shown last, with which a new visit of the page begins."""
+    """last: id of the record shown last, with which a new visit of the page begins. source: where the record is from, a
+    split or a question of one's own; text, options: of the latter, as they were typed."""
 
     last: str | None = None
+    source: str = "unlabeled"
+    text: str = ""
+    options: str = ""
     nearest: dict[tuple[int | None, str, int, str], list[Demonstration]] = field(default_factory=dict)
     """Round id, content hash, number and embedder -> demonstrations found."""
     added: defaultdict[tuple[int | None, str], dict[str, Record]] = field(default_factory=lambda: defaultdict(dict))

@@ -31,7 +31,7 @@ def picker(here: Place) -> Record | None:
     version_id = here.round.version_id if here.round_or_none else here.project.version_id
     assert version_id is not None, "drawn without data"
     linked = _linked(here, version_id)
-    st.session_state.setdefault(_SOURCE, SPLITS[0])
+    _write_again(_SOURCE, session.of(Browsing).source)
     choice, chosen = st.columns([4, 5], gap="large")
     with choice:
         source = st.segmented_control(
@@ -42,6 +42,7 @@ def picker(here: Place) -> Record | None:
             on_change=_leave,
             label_visibility="collapsed",
         )
+    session.of(Browsing).source = source
     if source == OWN:
         with chosen:
             return _own_question(here)
@@ -62,6 +63,13 @@ def picker(here: Place) -> Record | None:
         labels.control(here, found)
         st.button("Edit a copy", icon=":material/edit_note:", on_click=_edit, args=(found,))
     return found
+
+
+def nothing_chosen() -> str:
+    """Why there is no record, in a sentence; asked after `picker`."""
+    if session.of(Browsing).source == OWN:
+        return "Type a question, and press Ctrl+Enter: its demonstrations appear here."
+    return "No record matches. Change the search, or type a question of your own."
 
 
 def name(record_id: str) -> None:
@@ -87,7 +95,9 @@ def open_unlabeled(record_id: str) -> None:
 def _linked(here: Place, version_id: int) -> tuple[Record, int] | None:
     """The record in the address and its place among those that the search finds. The choice of a split and the search
     follow the address where they do not fit it. A new visit of the page continues with the record seen last."""
-    wanted = st.query_params.get("record") or (None if _SOURCE in st.session_state else session.of(Browsing).last)
+    kept = session.of(Browsing)
+    visited = _SOURCE in st.session_state or kept.source == OWN
+    wanted = st.query_params.get("record") or (None if visited else kept.last)
     found = records.linked(here.store, version_id, wanted, st.session_state.get(_SEARCH) or "") if wanted else None
     if found is None:
         return None
@@ -98,6 +108,13 @@ def _linked(here: Place, version_id: int) -> tuple[Record, int] | None:
         st.session_state[_SEARCH] = ""
         place = (records.linked(here.store, version_id, linked.id) or (linked, None))[1]
     return linked, place or 0
+
+
+def _write_again(key: str, before: str) -> None:
+    """Gives a widget that is drawn next the value that it has, or had before. The browser draws one that was away from
+    the page without any."""
+    now = st.session_state.get(key)
+    st.session_state[key] = before if now is None else now
 
 
 def _edit(shown: Record) -> None:
@@ -131,12 +148,16 @@ def _steps(here: Place, version_id: int, split: Split, search: str, place: int, 
 
 
 def _own_question(here: Place) -> Record | None:
+    kept = session.of(Browsing)
+    _write_again(_OWN_TEXT, kept.text)
     text = st.text_area("Question", key=_OWN_TEXT, height=140, placeholder="Type a question the model never saw")
     options: list[str] = []
     if here.task.kind == "multiple_choice":
+        _write_again(_OWN_OPTIONS, kept.options)
         options = [
             line for line in st.text_area("Options, one per line", key=_OWN_OPTIONS).splitlines() if line.strip()
         ]
+    kept.text, kept.options = text or "", "\n".join(options)
     if not text or (here.task.kind == "multiple_choice" and len(options) < 2):
         return None
     return Record(OWN_ID, text, tuple(options))
