@@ -115,6 +115,11 @@ class Sample:
                     return record_id, True
         return next(((i, False) for i in self.order if i not in known), None)
 
+    @property
+    def skips(self) -> int:
+        """How many records were passed over at first: nothing is known of them, so they count as wrong."""
+        return sum(one.action == "skip" for one in self.first.values())
+
     def unsteady(self) -> list[str]:
         """Records that were answered in two ways."""
         first = self.first

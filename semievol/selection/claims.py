@@ -155,6 +155,9 @@ def verified(best: Verified | None, kept: int, past: Sequence[Review]) -> Tier:
         )
     if not kept:
         return Tier(title, "The policy keeps nothing.", details=details)
+    if best.decided:
+        sentence = f"Experts decided on all {kept:,} that you keep, one by one. They are taken as right."
+        return Tier(title, sentence, (1.0, 1.0), details)
     least = 1000 * (kept - best.most) // kept / 1000  # rounded down
     sentence = f"Of the {kept:,} that you keep, at least {wording.percent(least)} are right"
     sentence += ", guaranteed with 95 % confidence."
@@ -208,7 +211,9 @@ def remembered(known_then: Mapping[str, Any] | None, kept: int) -> list[Tier]:
     best = known.get("verified")
     if best is not None:
         older = {"reviewed": 0, "wrong": 0, "most": best["wrong_at_most"], "fixed": 0, "doubtful": False}
-        named = {field.name: (older | best)[field.name] for field in fields(Verified)}
+        named = {
+            field.name: value for field in fields(Verified) if (value := (older | best).get(field.name)) is not None
+        }
         shown.append(replace(verified(Verified(**named), kept, ()), details=()))
     return shown
 

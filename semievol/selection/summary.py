@@ -93,7 +93,8 @@ class Verified:
 
     review: its number in the round. most: how many of them are still wrong at most. outside: kept records that were not
     in the set it drew from, about which it proves nothing. fixed: errors corrected since then, one by one. doubtful:
-    whether more were fixed than the review allows to be wrong.
+    whether more were fixed than the review allows to be wrong. decided: whether experts have decided on all that is
+    kept, one by one: nothing is left to be proven.
     """
 
     review: int
@@ -103,6 +104,7 @@ class Verified:
     outside: int
     fixed: int
     doubtful: bool
+    decided: bool = False
 
 
 def verified(reviews: Sequence[Review], cut: Cut, pool: pd.DataFrame, in_bulk: Collection[str] = ()) -> Verified | None:
@@ -130,7 +132,8 @@ def verified(reviews: Sequence[Review], cut: Cut, pool: pd.DataFrame, in_bulk: C
         left = known.wrong_at_most - fixed
         most = min(max(0, left), int((open_ & drawn_from).sum()))
         outside = int((open_ & ~drawn_from).sum())
-        found.append(Verified(review.number, known.reviewed, known.wrong, most, outside, fixed, doubtful=left < 0))
+        judged = review.number, known.reviewed, known.wrong
+        found.append(Verified(*judged, most, outside, fixed, doubtful=left < 0, decided=not open_.any()))
     return min(found, key=lambda one: (one.outside, one.most), default=None)
 
 

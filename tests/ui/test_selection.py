@@ -19,7 +19,7 @@ from semievol.evidence.shift import ShiftResult
 from semievol.records import Record, Task
 from semievol.selection import claims
 from semievol.selection.policy import Cut, Evidence
-from semievol.selection.summary import verified
+from semievol.selection.summary import Verified, verified
 from semievol.store import schema
 from semievol.store.data import projects, versions
 from semievol.store.data.projects import Project
@@ -474,6 +474,14 @@ def test_what_was_accepted_many_at_once_may_be_wrong(store: Store, project: Proj
         assert (found.most, found.outside) == (before.most, outside)
 
 
+def test_of_what_experts_decided_one_by_one_nothing_is_left_to_be_proven() -> None:
+    best = Verified(review=1, reviewed=20, wrong=0, most=0, outside=0, fixed=0, doubtful=False, decided=True)
+    tier = claims.verified(best, 32, ())
+    assert tier.sentence == "Experts decided on all 32 that you keep, one by one. They are taken as right."
+    assert "all" in evidence._markup(tier)
+    assert "100.0 % or more" not in evidence._markup(tier)
+
+
 def test_what_was_withheld_is_not_claimed_by_a_frozen_selection() -> None:
     known: dict[str, Any] = {"estimated": {"kept": 90, "drawn": 30, "wrong": 2, "low": 1, "high": 12}}
     assert claims.sentences(known | {"shifted": ["texts"]}) == []
@@ -508,9 +516,9 @@ def test_the_estimate_is_one_bar_one_sentence_and_a_fold() -> None:
         "Before any decision the policy keeps 600. Of these, between 89.8 % and 98.0 % are right, judged from 60 "
         "checked records."
     )
-    assert tier.share == pytest.approx((1 - 61 / 600, 1 - 12 / 600))
+    assert tier.share == (0.898, 0.98), "rounded outward"
     shown = evidence._markup(tier)
-    assert "style='left:89.83%;width:8.17%'" in shown
+    assert "style='left:89.80%;width:8.20%'" in shown
     assert "aria-label='Estimated: 89.8 to 98.0 % right, on a scale from 0 to 100 %'" in shown
     assert "AUC" not in shown  # statistics are folded
     assert any("AUC 0.51" in detail for detail in tier.details)

@@ -62,5 +62,10 @@ def test_results_are_shown_as_they_come_and_an_arm_that_is_left_out_says_why(vis
     assert "All true labels is left out. Nothing is known." in words
     assert "the unlabeled records stayed the same" in words
     assert "other settings" not in words
+    elsewhere = projects.create_project(store, "Another")
+    for app in (visit("training", project=project.id), visit("overview", project=elsewhere.id)):
+        assert f"Running · study (run {run.id})" in told(app)
+        assert "11 of 15 results" in told(app)
+    assert f"In {project.name}" in [text.value for text in app.sidebar.text]
     projects.update_project(store, project.id, settings={"calibration": 0.5})
     assert "other settings than those that the project has now" in told(visit("evaluation", project=project.id))

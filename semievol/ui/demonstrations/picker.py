@@ -42,7 +42,7 @@ def picker(here: Place) -> Record | None:
             on_change=_leave,
             label_visibility="collapsed",
         )
-    session.of(Browsing).source = source
+    session.of(Browsing).source = source or SPLITS[0]
     if source == OWN:
         with chosen:
             return _own_question(here)

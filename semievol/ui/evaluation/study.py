@@ -10,15 +10,13 @@ import streamlit as st
 
 from semievol import charts
 from semievol.config import Config
-from semievol.errors import UserError
 from semievol.jobs import launch, studying
-from semievol.store.data.projects import Project
 from semievol.store.database import Store, open_store
 from semievol.store.runs import runs, studies
 from semievol.store.runs.runs import Run
-from semievol.store.schema import ACTIVE, NOT_ENDED
+from semievol.store.schema import NOT_ENDED
 from semievol.study.arms import DEFAULT, EXPLAINED, GROUPS
-from semievol.ui.shell import actions, formats, notices, parts, state, tables
+from semievol.ui.shell import actions, formats, notices, parts, state, study_progress, tables
 from semievol.ui.shell.state import Place
 
 POLL_SECONDS = 2.0
@@ -82,16 +80,9 @@ def _polled(first: Run) -> None:
 
 def _progress(store: Store, run: Run) -> None:
     """How far it is, what it does now, and the button that stops or resumes it."""
-    spec = studies.Spec.of(run)
-    done, total = len(studies.finished(store, spec)), spec.seeds * len(spec.arms)
     left, right = st.columns([5, 1], vertical_alignment="center")
-    words = f"{formats.count(done)} of {formats.plural(total, 'result')}"
-    if run.status in ACTIVE:
-        doing = studies.doing(store, run.id)
-        arm, _, stage = doing.rpartition(": ")
-        words = f"{words} · {f'{arm}: {formats.STAGE_WORDS[stage]}' if stage in formats.STAGE_WORDS else doing}"
     with left:
-        badge = parts.badge(run.status, f"{run.status.capitalize()} · run {run.id}")
+        badge, words = study_progress.badge(run), study_progress.sentence(store, run)
         parts.html(f"<div class='sv-row'>{badge}<span class='sv-note'>{words}</span></div>")
     if run.status in NOT_ENDED:
         right.button(
@@ -102,7 +93,7 @@ def _progress(store: Store, run: Run) -> None:
             on_click=actions.stop,
             args=(run,),
         )
-        st.progress(done / max(total, 1))
+        st.progress(study_progress.share(store, run))
     elif run.status in runs.RESUMABLE:
         resume = {"icon": ":material/play_arrow:", "type": "primary", "width": "stretch"}
         right.button("Resume study", on_click=actions.resume, args=(run,), **resume)  # type: ignore[arg-type]
@@ -195,27 +186,10 @@ def _form(here: Place) -> None:
 def _time(here: Place, config: Config, arms: Sequence[str], seeds: int) -> str:
     wanted = studying.spec(here.project, config, arms, seeds)
     done, version = len(studies.finished(here.store, wanted)), wanted.version_id
-    seconds = _needed(here.store, here.project, config, version, wanted.arms, seeds, done)
+    seconds = study_progress.seconds_needed(here.store, here.project, config, version, wanted.arms, seeds, done)
     if seconds is None:
         return ""
     return f"Estimated time: {formats.about(seconds)}." if seconds else "All of this is done already."
-
-
-@st.cache_data(max_entries=30, ttl=60, show_spinner=False, hash_funcs=state.HASH)
-def _needed(
-    store: Store,
-    _project: Project,
-    config: Config,
-    version: int,
-    arms: Sequence[str],
-    seeds: int,
-    done: int,
-) -> float | None:
-    """As `studying.seconds_needed`; None also where the model cannot be used. done: results that are there."""
-    try:
-        return studying.seconds_needed(store, _project, config, arms, seeds)
-    except UserError:
-        return None
 
 
 def _start(here: Place, config: Config, arms: Sequence[str], seeds: int) -> None:

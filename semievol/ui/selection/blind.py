@@ -33,6 +33,7 @@ CHOSEN_PART = "part"
 KEYS = {"1–9": "your answer", "0": "none fits", "S": "skip", "U": "undo"}
 ACTS = ("choose", "ambiguous", "skip", "undo")
 BLIND = "You answer without seeing the model's answer. One record in ten is asked twice, to check your consistency."
+SKIPS = "A skipped record counts as a wrong answer of the model, since nothing is known of it."
 MODES = {"fixed": "Fixed number", "any_time": "Stop any time"}
 
 
@@ -153,7 +154,7 @@ def _ask(here: Place, under_way: Review) -> None:
     top = st.columns([4, 2], vertical_alignment="center")
     with top[0]:
         sentence = f"{done} of {len(sample.order)} answered. " if sample.mode == "fixed" else f"{done} answered. "
-        parts.heading(f"Random review {under_way.number}", sentence + BLIND)
+        parts.heading(f"Random review {under_way.number}", f"{sentence}{BLIND} {SKIPS}")
     with top[1], st.container(horizontal=True, horizontal_alignment="right"):
         st.button("End here", on_click=_end, args=(here, under_way), help="The answers given so far stay and count.")
     signature.signed()
@@ -256,9 +257,10 @@ def _outcome(here: Place, review: Review) -> None:
             answered = f"{len(sample.first)} of {len(sample.order)} are answered, so there is no result yet."
             parts.note("It was ended before the first answer." if review.ended is not None else answered)
             return
+        skipped = f" ({sample.skips} of them skipped, which counts as wrong)" if sample.skips else ""
         parts.note(
-            f"{found.wrong} of {found.reviewed} drawn {'was' if found.wrong == 1 else 'were'} wrong. So at most "
-            f"{found.wrong_at_most:,} of the {found.kept:,} kept candidates were wrong "
+            f"{found.wrong} of {found.reviewed} drawn {'was' if found.wrong == 1 else 'were'} wrong{skipped}. "
+            f"So at most {found.wrong_at_most:,} of the {found.kept:,} kept candidates were wrong "
             f"({formats.percent(found.share)}; 95 % confidence)."
         )
         if sample.repeats:
@@ -266,10 +268,15 @@ def _outcome(here: Place, review: Review) -> None:
             same = len(sample.repeats) - len(unsteady)
             parts.note(
                 f"One record in {REPEAT_EVERY} was asked twice: {same} of {len(sample.repeats)} got the same answer."
-                + (" Records with two different answers count as wrong. Look at them again:" if unsteady else "")
+                + (
+                    " Records with two different answers, a skip among them, count as wrong. Look at them again:"
+                    if unsteady
+                    else ""
+                )
             )
+            asked = records_by_id(here.store, here.round.version_id, unsteady)
             for record_id in unsteady:
-                st.text(record_id)
+                st.text(formats.shorten(asked[record_id].question))
                 st.button(
                     "Look at it again",
                     key=f"again_{review.id}_{record_id}",

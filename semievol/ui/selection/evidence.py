@@ -70,7 +70,7 @@ def _markup(tier: Tier) -> str:
         figure, words, fill = formats.DASH, "not known", ""
     else:
         low, high = (100 * share for share in tier.share)
-        figure = f"{low:.1f} to {high:.1f} %" if high < 100 else f"{low:.1f} % or more"
+        figure = f"{low:.1f} to {high:.1f} %" if high < 100 else f"{low:.1f} % or more" if low < 100 else "all"
         words, fill = f"{figure} right", f"<i style='left:{low:.2f}%;width:{max(high - low, 0.6):.2f}%'></i>"
     classes = "sv-tier sv-amiss" if tier.warning else "sv-tier"
     return (

@@ -20,7 +20,7 @@ from semievol.store.runs.progress import StageProgress, stages
 from semievol.store.runs.rounds import get_round
 from semievol.store.runs.runs import Run, active_run, list_runs, queue
 from semievol.store.schema import ACTIVE
-from semievol.ui.shell import actions, formats, notices, parts, state, time_left
+from semievol.ui.shell import actions, formats, notices, parts, state, study_progress, time_left
 
 BEGINNING = {
     "warm_up": "preparing the examples",
@@ -41,8 +41,8 @@ OF_THE_ROUND = STEPS[: STEPS.index("select")]
 @dataclass(frozen=True)
 class Snapshot:
     """The state at one moment: the active run of any project, its stages, the stages of the round in view, and the runs
-    that wait behind the active one. where: as `whereabouts`, of the active run. studying: whether a worker has a study,
-    so that the active run waits."""
+    that wait behind the active one. where: as `whereabouts`, of the active run. study: the study that a worker has, so
+    that the active run waits."""
 
     run: Run | None
     stages: list[StageProgress]
@@ -50,7 +50,11 @@ class Snapshot:
     round_id: int | None
     where: str = ""
     waiting: Sequence[Run] = ()
-    studying: bool = False
+    study: Run | None = None
+
+    @property
+    def studying(self) -> bool:
+        return self.study is not None
 
     @property
     def in_other_round(self) -> bool:
@@ -62,7 +66,8 @@ class Snapshot:
         """Changes when a run or a stage begins or ends or the queue changes, not with every step."""
         run = (self.run.id, self.run.status) if self.run else None
         queue = tuple(waiting.id for waiting in self.waiting)
-        return (run, queue, tuple(progress.status for progress in [*self.stages, *self.working]))
+        study = self.study and (self.study.id, self.study.status)
+        return (run, study, queue, tuple(progress.status for progress in [*self.stages, *self.working]))
 
 
 def snapshot(store: Store, round_id: int | None) -> Snapshot:
@@ -74,9 +79,9 @@ def snapshot(store: Store, round_id: int | None) -> Snapshot:
     mine = [run for run in runs if run.round_id == round_id]
     working = stages(store, active.id) if active else []
     where = whereabouts(store, active, round_id) if active else ""
-    busy = active_run(store) if active else None
-    studying = busy is not None and busy.study is not None
-    return Snapshot(active, _of_round(store, round_id, mine), working, round_id, where, waiting, studying)
+    busy = active_run(store)
+    study = busy if busy is not None and busy.study is not None else None
+    return Snapshot(active, _of_round(store, round_id, mine), working, round_id, where, waiting, study)
 
 
 def _of_round(store: Store, round_id: int | None, runs: Sequence[Run]) -> list[StageProgress]:
@@ -139,7 +144,7 @@ def polled(name: str, round_id: int | None, draw: Callable[[Snapshot], None]) ->
                 st.rerun()
             draw(now)
 
-    st.fragment(body, run_every=time_left.POLL_SECONDS if first.run else None, key=f"live_{name}")()
+    st.fragment(body, run_every=time_left.POLL_SECONDS if first.run or first.study else None, key=f"live_{name}")()
 
 
 def stepper(found: Sequence[StageProgress]) -> None:
@@ -200,6 +205,16 @@ def doing(run: Run, snapshot: Snapshot, key: str, whole: bool = False) -> None:
     parts.html(f"<div class='sv-row'>{badge}<span class='sv-note'>{words}</span></div>")
 
 
+def study(run: Run, in_project: int | None) -> None:
+    """How far the study is that a worker has, under the name of its project where that is not the one in view."""
+    store = open_store()
+    if run.project_id != in_project:
+        with st.container(key="whereabouts_study"):
+            st.text(f"In {find_project(store, run.project_id).name}")  # names are data
+    parts.html(f"<div class='sv-row'>{study_progress.badge(run)}</div>")
+    parts.note(study_progress.sentence(store, run))
+
+
 def run_badge(run: Run, waits: bool = False) -> str:
     """Markup of the badge of an active run, or of the next one: "Running · run 3". waits: for a study."""
     status = "starting" if run.status == "queued" and not waits else run.status
@@ -230,7 +245,7 @@ def sentence(snapshot: Snapshot, whole: bool = False) -> str:
 def _doing(snapshot: Snapshot) -> list[str]:
     run = snapshot.run
     if run is None or run.status == "queued":
-        study = "Waiting for a study; it can be stopped on the Evaluation page"
+        study = "Waiting for the study; it can be stopped on its Evaluation page"
         return [study if snapshot.studying else "A process is being started"]  # no run is ahead, see `state.active_of`
     if run.status == "stopping":
         return ["Stopping at the next safe point"]

@@ -22,7 +22,7 @@ def sidebar(here: Place) -> None:
                     router.link(name, round=awaiting_results.round_of_link(here, name))
         if here.project_or_none is not None:
             whose = here.round.title.lower() if here.round_or_none else "a round"
-            live.polled("sidebar", here.round_id, lambda seen: _stages(seen, whose))
+            live.polled("sidebar", here.round_id, lambda seen: _stages(here, seen, whose))
 
 
 def _pickers(here: Place) -> None:
@@ -56,8 +56,13 @@ def _versions(here: Place) -> dict[int, str]:
     return {round_.id: f"version {numbers[round_.version_id]}" for round_ in here.rounds}
 
 
-def _stages(snapshot: live.Snapshot, whose: str) -> None:
-    """The active run, above the stages so that it is in sight on a low screen, and the stages of the round in view."""
+def _stages(here: Place, snapshot: live.Snapshot, whose: str) -> None:
+    """The active run or study, above the stages so that it is in sight on a low screen, and the stages of the round in
+    view."""
+    if snapshot.study is not None:
+        with st.container(key="now_study", gap="xsmall"):
+            live.study(snapshot.study, here.project.id)
+            router.link("evaluation", "Go to it", project=snapshot.study.project_id, round=None)
     if snapshot.run is not None:
         with st.container(key="now", gap="xsmall"):
             live.doing(snapshot.run, snapshot, "sidebar")
