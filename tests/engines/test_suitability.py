@@ -168,8 +168,13 @@ def test_a_language_model_given_as_an_embedder_is_refused(copy):
     assert "`model`" in refused.value.remedy
     (copy / "modules.json").write_text("[]")
     suitability.check_embedder(str(copy))  # made into an embedder, as some language models are
-    with pytest.raises(UserError, match="no embedder folder"):
-        suitability.check_embedder("/not/there")
+    for name in ("/not/there", "nonsense"):
+        with pytest.raises(UserError, match="no embedder") as refused:
+            suitability.check_embedder(name)
+        assert "char-tfidf" in refused.value.remedy
+    with pytest.raises(UserError, match='The embedder "someone/embedder" is not on this machine'):
+        suitability.fetch_embedder("someone/embedder")
+    suitability.fetch_embedder("char-tfidf")
     for name in ("char-tfidf", "model", "someone/embedder"):
         suitability.check_embedder(name)
 

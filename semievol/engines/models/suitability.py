@@ -18,9 +18,9 @@ from semievol.config import Config, Lora
 from semievol.engines.models import packaged
 from semievol.engines.models.architectures import CAUSAL
 from semievol.engines.models.files import read_json, shapes, text_settings, weight_files
-from semievol.engines.models.resolve import HUB_ID, is_folder, refuse_code, resolve_model
+from semievol.engines.models.resolve import HUB_ID, download, is_folder, refuse_code, resolve_model
 from semievol.errors import UserError
-from semievol.installed import CHAR_TFIDF, EMBEDDERS, MODELS
+from semievol.installed import CHAR_TFIDF, EMBEDDERS, MODEL_STATES, MODELS
 
 NO_TEMPLATE = "The model has no chat template (a base model), so a plain one of the Studio's own is used."
 NO_EXPERTS = "With dropout or DoRA the experts of this model get no adapter; without both they do."
@@ -123,14 +123,29 @@ def check_four_bits() -> None:
 
 
 def check_embedder(name: str) -> None:
-    """Raises UserError for an embedder that does not exist, and for a language model. A hub id is looked up only when
-    it is used."""
+    """Raises UserError for an embedder that does not exist, and for a language model. A hub id (owner/name) is looked
+    up only when a run begins, see `fetch_embedder`."""
     if name in EMBEDDERS:
         packaged.check(name)
     elif name in MODELS or is_folder(name):
         refuse_language_model(name)
-    elif not HUB_ID.fullmatch(name):
-        raise UserError(f'There is no embedder folder "{name}".', "propagation.embedder", _OTHER_EMBEDDERS)
+    elif name not in (CHAR_TFIDF, MODEL_STATES) and not _from_hub(name):
+        raise UserError(f'There is no embedder "{name}".', "propagation.embedder", _OTHER_EMBEDDERS)
+
+
+def fetch_embedder(name: str) -> None:
+    """Downloads an embedder that has a hub id, if it is not on this machine: its turn comes after a training."""
+    if not _from_hub(name) or is_folder(name):
+        return
+    try:
+        download(name)
+    except UserError as error:
+        what = error.what.replace("The model", "The embedder", 1)
+        raise UserError(what, "propagation.embedder", _OTHER_EMBEDDERS) from None
+
+
+def _from_hub(name: str) -> bool:
+    return "/" in name and HUB_ID.fullmatch(name) is not None
 
 
 def refuse_language_model(name: str) -> None:

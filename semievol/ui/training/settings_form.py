@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 
 from semievol.config import Config
 from semievol.endpoints import name_of
+from semievol.engines.models import suitability
 from semievol.errors import UserError
 from semievol.importing.splits import holds_out
 from semievol.installed import MODELS
@@ -282,6 +283,7 @@ def _read(project: Project, text: str) -> dict[str, Any]:
         raise UserError("The text contains no settings.", "YAML", "Write `key: value` lines.")
     blank = Project(**{**vars(project), "settings": {}})
     config = state.config_of(blank, **written)
+    suitability.check_embedder(config.propagation.embedder)
     instruction = project.task.instruction if project.task else ""
     collaborators.checked(config.propagation.collaborators, collaborators.Around.of(config, instruction))
     return written
