@@ -60,7 +60,7 @@ class Adapter:
     @property
     def full(self) -> bool:
         """Whether it is a complete set of weights."""
-        return not (self.folder / "adapter_config.json").is_file()
+        return is_full(self.folder)
 
     @property
     def words(self) -> str:
@@ -71,6 +71,11 @@ class Adapter:
         if self.complete:
             return f"The evolved adapter of round {self.round}, made by run {self.run}, complete{at}."
         return f"A checkpoint of round {self.round}: run {self.run} was stopped while fine-tuning{at}; not complete."
+
+
+def is_full(folder: Path) -> bool:
+    """Whether the folder holds a complete set of weights instead of what is added to a base model."""
+    return any(folder.glob("model*.safetensors"))
 
 
 def choose(store: Store, project: projects.Project, round_id: int | None = None, run_id: int | None = None) -> Adapter:

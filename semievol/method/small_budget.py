@@ -37,7 +37,7 @@ class Advice:
 
     @property
     def heading(self) -> str:
-        return f"With {wording.plural(self.labeled, 'labeled record')}"
+        return f"A new round with {wording.plural(self.labeled, 'labeled record')}"
 
 
 def advice(config: Config, task: Task, labeled: Sequence[Record], pool: int, test: int) -> Advice | None:
@@ -101,12 +101,14 @@ def _checks(found: Config, known: int, pool: int) -> list[str]:
         ]
     else:
         told = [
-            "Nothing checks the answers to the unlabeled records yet: so few labeled records are needed for training, "
-            "and none is held out. All collaborators count equally, and Selection shows no estimate."
+            "With these settings nothing checks the answers to the unlabeled records: so few labeled records are "
+            "needed for training, and none is held out. All collaborators count equally, and Selection shows no "
+            "estimate."
         ]
         if not found.is_far and known >= max(FEWEST, crossfit.FEWEST * crossfit.FOLDS):
             told.append(
-                f"A rough estimate from these {known} is possible: set cross_fit to {crossfit.FOLDS}, or press "
+                f"A rough estimate from these {known} is possible: set cross_fit to {crossfit.FOLDS} (All settings "
+                f"as YAML), or press "
                 f"“Cross-fit” on Selection after propagating. It trains {crossfit.FOLDS} more models, each on fewer "
                 f"records than the round's own, so it tends to say too little. {best}"
             )

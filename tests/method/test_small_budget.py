@@ -30,7 +30,7 @@ def advised(number: int, *settings: str, task: Task = TASK, pool: int = 700, tes
 @pytest.mark.parametrize(("number", "missing"), [(30, 70), (60, 40), (99, 1)])
 def test_label_as_many_as_the_studio_cross_fits_from(number: int, missing: int) -> None:
     found = advised(number)
-    assert found.heading == f"With {number} labeled records"
+    assert found.heading == f"A new round with {number} labeled records"
     assert found.recommended.startswith(f"Recommended: label {missing} more. From 100 on")
     assert "Selection shows no estimate" in found.reasons[0]
 

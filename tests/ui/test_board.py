@@ -36,7 +36,7 @@ def test_a_line_on_the_board_filters_table_and_review(visit: Visit, store: Store
     assert f"{len(chosen)} candidates." in told(shown)
     page, total = results.candidates_page(store, round_id, area=line)
     assert (set(page.index), total) == (set(chosen), len(chosen))
-    words = f"Only the {len(chosen)} candidates inside a line on the board"
+    words = f"Only candidates inside a line on the board are shown: {len(chosen)}"
     for name in ("responses", "review"):
         assert words in told(visit(name, project=project.id, area=line.written()))
     press(shown, "Remove the line")

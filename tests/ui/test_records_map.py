@@ -46,7 +46,7 @@ def test_an_area_lists_its_records_and_filters_responses_and_review(visit: Visit
     assert len(app.dataframe[0].value) == 50
     answers = visit("responses", project=project.id, area=LEFT)
     assert set(answers.dataframe[0].value.index) <= inside or f"{len(inside)} candidates" in told(answers)
-    words = f"Only the {len(inside)} candidates inside a line on the map"
+    words = f"Only candidates inside a line on the map are shown: {len(inside)}"
     assert words in told(answers)
     assert words in told(visit("review", project=project.id, area=LEFT))
 

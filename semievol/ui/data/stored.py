@@ -57,7 +57,7 @@ def stored(here: Place) -> None:
 def _browse(here: Place, version_id: int) -> None:
     parts.heading("Records")
     left, right = st.columns([3, 2], vertical_alignment="bottom")
-    search = left.text_input("Search", key="data_search", placeholder="Words in the question", live="300ms") or ""
+    search = left.text_input("Search", key="data_search", placeholder="Part of the question", live="300ms") or ""
     split = right.selectbox("Split", ["All", "labeled", "unlabeled", "test"], key="data_split")
     chosen = None if split == "All" else split
     _, total = records_page(here.store, version_id, chosen, search, 0, 1)  # type: ignore[arg-type]

@@ -44,7 +44,7 @@ def by_hand(here: Place, question: Record, on_offer: Sequence[Offered], embedder
 
 def _search(here: Place, question: Record, on_offer: Sequence[Offered], embedder: str) -> None:
     search = st.text_input(
-        "Search the labeled records", key=_SEARCH, placeholder="Words in the question, or its label", live="300ms"
+        "Search the labeled records", key=_SEARCH, placeholder="Part of the question, or its label", live="300ms"
     )
     if not search:
         return

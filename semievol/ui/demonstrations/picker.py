@@ -48,7 +48,7 @@ def picker(here: Place) -> Record | None:
             return _own_question(here)
     with choice:
         search = st.text_input(
-            "Search", key=_SEARCH, placeholder="Words in the question", live="300ms", on_change=_leave
+            "Search", key=_SEARCH, placeholder="Part of the question", live="300ms", on_change=_leave
         )
         split = next(one for one in SPLITS if one == source)
         page, total = records.records_page(here.store, version_id, split, search or "", 0, 1)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import streamlit as st
 
 from semievol.endpoints import is_endpoint, name_of, tuned_of
 from semievol.export import tables
+from semievol.export.adapter import is_full
 from semievol.export.caveats import unfrozen
 from semievol.jobs import launch
 from semievol.store.decisions import selections
@@ -71,12 +73,7 @@ def offer(here: Place, run: Run) -> None:
         if made and is_endpoint(made):
             parts.note(f"The evolved model is at the endpoint {name_of(made)}. Its server calls it {tuned_of(made)}.")
         elif made:
-            downloads.download(here, "Evolved adapter (ZIP)", "adapter", f"adapter-run-{run.id}.zip", run_id=run.id)
-            archives.merged_button(here, run)
-            parts.note(
-                "The adapter is what fine-tuning added and needs the base model; the merged model is both in one. Each "
-                "has its model card, and a script that answers without the Studio."
-            )
+            _model(here, run, Path(made))
     with rest:
         downloads.download(here, "Report (HTML)", "report", "report.html", kind="primary", round_id=round_id)
         parts.note("One file with figures that opens in any browser.")
@@ -84,3 +81,18 @@ def offer(here: Place, run: Run) -> None:
         parts.note("The whole project in one file, to be imported into another workspace.")
     parts.note("The command that repeats this run:")
     st.code(launch.command_line(here.store, here.project, run), language=None, wrap_lines=True)
+
+
+def _model(here: Place, run: Run, folder: Path) -> None:
+    """The evolved model: as an adapter and merged into its base, or as it is where all weights were trained."""
+    script = "a model card, and a script that answers without the Studio"
+    if is_full(folder):
+        downloads.download(here, "Evolved model (ZIP)", "adapter", f"model-run-{run.id}.zip", run_id=run.id)
+        parts.note(f"All weights were trained, so it is a complete model. It has {script}.")
+        return
+    downloads.download(here, "Evolved adapter (ZIP)", "adapter", f"adapter-run-{run.id}.zip", run_id=run.id)
+    archives.merged_button(here, run)
+    parts.note(
+        "The adapter is what fine-tuning added and needs the base model; the merged model is both in one. Each has "
+        f"{script}."
+    )

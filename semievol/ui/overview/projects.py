@@ -187,7 +187,7 @@ def small_card(here: Place, project: Project) -> None:
             ended = [parts.badge(step.run.status)] if step.run is not None else []
             ahead = "" if step.name == "look" else f"<span class='sv-note'>{step.sentence}</span>"
             parts.html(f"<div class='sv-row'>{''.join(ended)}{ahead}</div>")
-        with st.container(horizontal=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
             st.button("Open", key=f"open_{project.id}", on_click=state.visit, args=(project.id,))
             page = steps.PAGES.get(step.name)
             label = steps.LABELS[step.name][0] if page else "Go to Training"
@@ -217,7 +217,12 @@ def _manage(here: Place) -> None:
             _leave()
         archives.export_button(here)
         typed = st.text_input("Type the project's name to delete it", key=f"typed_{here.project.id}")
-        if st.button("Delete", key=f"delete_{here.project.id}", width="stretch", disabled=typed != here.project.name):
+        active = runs.active_run(here.store)
+        busy = active is not None and active.project_id == here.project.id
+        if busy:
+            parts.note("A run of this project is active. Stop it first, then delete the project.")
+        named = typed == here.project.name and not busy
+        if st.button("Delete", key=f"delete_{here.project.id}", width="stretch", disabled=not named):
             with parts.errors_shown():
                 store_projects.delete_project(here.store, here.project.id)
                 _leave()

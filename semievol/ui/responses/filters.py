@@ -41,7 +41,7 @@ def drawn(here: Place) -> dict[str, Any]:
     """Draws the filters; what they ask for, as arguments of `results.candidates_page`."""
     columns = st.columns([6, 6.3, 5.5, 6.6, 10.2, 9], vertical_alignment="bottom")
     bound: Any = {"bind": "query-params", "on_change": _first_page}
-    search = columns[0].text_input("Search", key="search", placeholder="Words", live="300ms", **bound)
+    search = columns[0].text_input("Search", key="search", placeholder="Part of it", live="300ms", **bound)
     agreement = columns[1].selectbox("Agreement", list(AGREEMENT), key="agreement", **bound)
     labels = here.task.labels
     answer = columns[2].selectbox(

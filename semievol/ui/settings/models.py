@@ -57,11 +57,15 @@ def models(store: Store) -> None:
         _remove(store)
 
 
+_LONGEST = 28
+"""Characters of a model's name in the table."""
+
+
 def _line(one: known_models.Known) -> dict[str, str]:
     """A model as a line of the table, what decides first; unknown values are dashes."""
     size = formats.DASH if one.parameters is None else f"{one.parameters / 1e6:,.0f} M"
     return {
-        "Model": one.name,
+        "Model": one.name if len(one.name) <= _LONGEST else f"…{one.name[-_LONGEST:]}",  # a path differs at its end
         "State": one.state,
         "Memory": formats.DASH if one.memory is None else f"{one.memory / 2**30:.1f} GB",
         "Time for 1,000": formats.DASH if one.seconds is None else formats.about(one.seconds),

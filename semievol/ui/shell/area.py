@@ -47,7 +47,7 @@ def told(count: int, decided: int | None = None) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center", key="area_told"):
         done = "" if decided is None else f"; {decided:,} of them {'is' if decided == 1 else 'are'} decided"
-        parts.note(f"Only the {formats.plural(count, 'candidate')} inside a line on the {area.on}{done}.")
+        parts.note(f"Only candidates inside a line on the {area.on} are shown: {formats.count(count)}{done}.")
         if area.on == "map":
             router.link("demonstrations", "Show the map", view="Map", area=area.written())
         else:
