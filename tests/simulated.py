@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
-from semievol.config import MEASURES
 from semievol.engines.verification import probability_right
 from semievol.method import verifier, weights
 
 WORLDS = ("smooth", "tied", "discrete", "flat", "edge")
 """What `answer_nll` is like: without ties; rounded, so that many share a value; of three values; no use at all; and
 "edge": an order in which the share wrong rises to 10 % and stays there, hard for a target of 90 %."""
+DRAWN = ("answer_entropy", "mean_nll", "token_entropy")
+"""Measures with a random value each."""
 SHIFT = 0.9
 """Added to the doubt of the pool's records under a shift."""
 
@@ -46,7 +47,7 @@ def project(
         "agreed": z + chance.normal(0, 1.5, count) < 0,
         "exactness": "exact",
         "answer_nll": doubt,
-        **{measure: np.logaddexp(0, z + chance.normal(0, 1.2, count)) for measure in MEASURES[2:-1]},
+        **{measure: np.logaddexp(0, z + chance.normal(0, 1.2, count)) for measure in DRAWN},
         "vote_entropy": np.digitize(z + chance.normal(0, 1, count), [0, 1]).astype(float),
         "correct": chance.random(count) >= special.expit(z + harder),
         "verifier_nll": np.nan,
@@ -62,7 +63,7 @@ def learned(pool: pd.DataFrame, known: pd.DataFrame) -> tuple[pd.DataFrame, pd.D
     right = known["correct"].to_numpy(dtype=bool)
     if verifier.obstacle(right):
         return pool.assign(verifier_nll=np.nan), known.assign(verifier_nll=np.nan)
-    names = ["answer_nll", *MEASURES[2:], "agreed"]
+    names = ["answer_nll", *DRAWN, "vote_entropy", "agreed"]
     of_known, of_pool = (frame[names].to_numpy(dtype=float) for frame in (known, pool))
     folds = [np.arange(len(frame)) % weights.FOLDS for frame in (known, pool)]
     found = verifier.out_of_fold(probability_right, (of_known, of_pool), right, folds)
