@@ -306,19 +306,21 @@ def share(row: Row, arm: str) -> float:
 def report(rows: Sequence[Row]) -> dict[str, Any]:
     """The printed tables; returns their figures."""
     numbers: dict[str, Any] = {}
-    print("accuracy on test, %                    mean   [95 % interval]   over seeds")
+    print("accuracy on test, %                                mean   [95 % interval]   over seeds")
     arms = arms_of(rows)
     for arm in arms:
         found = crossed(rows, arm)
         numbers[arm] = found.mean
-        print(f"{arm:34}{told(found, [share(row, arm) for row in rows])}")
-    paired = ("warm-up", NAMES["regression"], *(name for name, _ in EXTRA.values()))
-    for other in (arm for arm in paired if arm in arms):
-        gains = [share(row, "evolved") - share(row, other) for row in rows]
-        found = crossed(rows, "evolved", other)
-        numbers[f"evolved - {other}"] = [found.mean, found.low, found.high]
+        print(f"{arm:46}{told(found, [share(row, arm) for row in rows])}")
+    others = ("warm-up", NAMES["regression"], *(name for name, _ in EXTRA.values()))
+    pairs = [("evolved", other) for other in others]
+    pairs += [(NAMES["evolved_ensemble"], other) for other in ("evolved", NAMES["warm_up_ensemble"], *others)]
+    for one, other in (pair for pair in pairs if set(pair) <= set(arms)):
+        gains = [share(row, one) - share(row, other) for row in rows]
+        found = crossed(rows, one, other)
+        numbers[f"{one} - {other}"] = [found.mean, found.low, found.high]
         wins = f"better on {sum(gain > 0 for gain in gains)} of {len(gains)}"
-        print(f"{'evolved - ' + other:34}{told(found, gains)}   {wins}")
+        print(f"{f'{one} - {other}':46}{told(found, gains)}   {wins}")
     print("\npseudo-labels, %             mean    sd over seeds")
     pools = [{name: np.array(column) for name, column in row["pool"].items()} for row in rows]
     quality = {
