@@ -215,6 +215,7 @@ def test_where_a_run_computes_neither_leaves_nor_comes_in(world: World, home: Pa
     projects.update_project(world.store, world.project.id, settings={"seed": 5, **here})
     config = world.round.config.model_copy(update=here)
     runs.enqueue(world.store, world.round.id, config)
+    world_journal(world).event("tune", 'No Ray cluster answers at "203.0.113.9:6379".')
     file = written(world.store, world.project, home / "p.zip")
     assert not any(b"203.0.113.9" in content for content in contents(file).values())
 

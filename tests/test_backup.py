@@ -11,13 +11,14 @@ import sys
 import threading
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from semievol import cli
 from semievol.errors import UserError
 from semievol.export import backup
-from semievol.store import health
+from semievol.store import health, swap
 from semievol.store.data import projects
 from semievol.store.data.records import load_records
 from semievol.store.database import NotSaved, Store, open_store
@@ -106,7 +107,7 @@ from semievol.store.database import Store
 
 home, file, when = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 place, name = {
-    "locked": (health, "backup"), "moved": (swap._Exchange, "move_files"), "replaced": (Store, "replace_by")
+    "locked": (health, "backup"), "moved": (swap.Exchange, "move_files"), "replaced": (Store, "replace_by")
 }[when]
 real = getattr(place, name)
 
@@ -130,6 +131,8 @@ def test_killed_while_restoring_files_and_database_still_belong_together(
     projects.project_folder(other, projects.create_project(other, "Mine").id).joinpath("note").write_text("mine")
     killed = subprocess.run([sys.executable, "-c", KILLED, home, file, when], cwd=Path(__file__).parents[1])
     assert killed.returncode == -signal.SIGKILL
+    with zipfile.ZipFile(backup.write(other, tmp_path / "meanwhile.workspace.zip")) as meanwhile:
+        assert ("projects/1/note" in meanwhile.namelist()) == (when != "replaced")
     added = projects.create_project(other, "Made by a dashboard that was open all the time")
     named = {project.name for project in projects.list_projects(other)} - {added.name}
     note, upload = home / "projects" / "1" / "note", home / "projects" / "1" / "uploads" / "abc"
@@ -143,6 +146,48 @@ def test_killed_while_restoring_files_and_database_still_belong_together(
     assert not list(home.glob(".restoring-*"))
     backup.restore(other, file, replace=True)
     assert [project.name for project in projects.list_projects(other)] == ["Calls"]
+
+
+def test_a_key_pressed_a_moment_too_late_leaves_what_is_restored_and_what_was_there(
+    full: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, other = backup.write(full, tmp_path / "all.workspace.zip"), open_store(tmp_path / "other")
+    projects.project_folder(other, projects.create_project(other, "Mine").id).joinpath("note").write_text("mine")
+    real = Store.replace_by
+
+    def interrupted(*about: Any) -> None:
+        real(*about)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Store, "replace_by", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        backup.restore(other, file, replace=True)
+    assert [project.name for project in projects.list_projects(other)] == ["Calls"]
+    assert (other.home / "projects" / "1" / "uploads" / "abc").exists()
+    (kept,) = (other.home / backup.KEPT).iterdir()
+    assert (kept / "projects" / "1" / "note").read_text() == "mine"
+    assert [project.name for project in projects.list_projects(open_store(kept))] == ["Mine"]
+    projects.create_project(other, "And it can be worked on")
+
+
+def test_a_page_that_makes_a_folder_meanwhile_is_no_obstacle(
+    full: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, other = backup.write(full, tmp_path / "all.workspace.zip"), open_store(tmp_path / "other")
+    mine = projects.create_project(other, "Mine")
+    projects.project_folder(other, mine.id).joinpath("note").write_text("mine")
+    real = swap._sync
+
+    def page(folder: Path) -> None:
+        real(folder)
+        if folder.parent.name == backup.KEPT:  # between the two renames
+            projects.project_folder(other, mine.id)
+
+    monkeypatch.setattr(swap, "_sync", page)
+    kept = backup.restore(other, file, replace=True)
+    assert kept is not None
+    assert (kept / "projects" / "1" / "note").read_text() == "mine"
+    assert (other.home / "projects" / "1" / "uploads" / "abc").exists()
 
 
 def test_nobody_can_save_what_a_restore_would_lose(

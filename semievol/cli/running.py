@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from semievol import config as settings
-from semievol import presets
+from semievol import presets, terminal
 from semievol.cli import study
 from semievol.cli.arguments import Outcome, Verb, cluster, identifier
 from semievol.errors import UserError
@@ -50,7 +50,7 @@ def add(verb: Verb) -> None:
 def _run(store: Store, chosen: argparse.Namespace) -> Outcome:
     run = _start(store, chosen) if chosen.resume is None else _resumed(store, chosen)
     advice = [*_advice(store, chosen), *_expected(store, run)]
-    print("".join(f"{line}\n" for line in advice), end="", file=sys.stderr, flush=True)
+    print(terminal.harmless("".join(f"{line}\n" for line in advice)), end="", file=sys.stderr, flush=True)
     run = launch.follow(store, run.id)
     result, text = _told(store, run)
     return 0 if run.status == "done" else 1, result | ({"advice": advice} if advice else {}), text

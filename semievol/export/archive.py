@@ -29,7 +29,6 @@ from semievol.store.data.projects import Project
 from semievol.store.database import Store, in_parts, timestamp
 from semievol.store.runs import runs
 from semievol.store.schema import metadata as database
-from semievol.store.settings import key_variables
 
 KIND = "SemiEvol Studio project"
 FORMAT = 1
@@ -65,7 +64,7 @@ def write(
         _write_uploads(sealing, store, project, adapters.notes)
         _write_adapters(sealing, adapters.folders, watch)
         for place, run_id in enumerate(rows.ids["runs"], start=1):
-            if log := _log_end(projects.run_folder(store, project.id, run_id) / "log.txt", key_variables(store)):
+            if log := _log_end(projects.run_folder(store, project.id, run_id) / "log.txt", rows.hidden):
                 with sealing.member(f"logs/{place}.txt") as put:
                     put(log)
         counts = {"tables": tables, "adapters": len(adapters.folders)}
@@ -149,10 +148,10 @@ def _pieces(path: Path) -> Iterator[bytes]:
             yield piece
 
 
-def _log_end(path: Path, variables: Collection[str]) -> bytes:
+def _log_end(path: Path, hidden: Collection[str]) -> bytes:
     """The end of a log without paths and keys, in whole lines if possible; empty if there is no log.
 
-    variables: environment variables that hold keys.
+    hidden: what else must not leave.
     """
     if not path.is_file() or path.is_symlink():
         return b""
@@ -160,7 +159,7 @@ def _log_end(path: Path, variables: Collection[str]) -> bytes:
         size = stream.seek(0, 2)
         stream.seek(max(0, size - _LOG_READ))
         text = stream.read(_LOG_READ).decode("utf-8", "replace")
-    end = without_paths(text, variables).encode()
+    end = without_paths(text, hidden).encode()
     if len(end) > LOG_BYTES:
         end = end[-LOG_BYTES:]
         _, newline, lines = end.partition(b"\n")

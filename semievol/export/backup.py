@@ -44,7 +44,7 @@ _AGAIN = "Make the backup again, or choose another one."
 
 def write(store: Store, out: Path, overwrite: bool = False, watch: Watch = unwatched) -> Path:
     """Writes a backup of the workspace and returns its path. Raises UserError where the database is on a server."""
-    _home(store)
+    swap.recover(_home(store))
     if not out.name.endswith(".zip"):
         raise UserError(f'The ending "{out.suffix}" is not that of a backup.', str(out), f"End it with {ENDING}.")
     with (
@@ -81,6 +81,7 @@ def restore(store: Store, path: Path, replace: bool = False, watch: Watch = unwa
     the file is damaged or no backup, and while a run is active or queued. Runs that were not finished when the backup
     was made can be resumed.
     """
+    swap.recover(_home(store))
     with Sealed(path, path.name) as sealed:
         _check(sealed)
         _check_place(store, replace)
@@ -106,8 +107,9 @@ def _swap(store: Store, new: Path, replace: bool) -> Path | None:
     """Replaces database and files, all or nothing. What is there is copied while nobody can write, so that nothing that
     was saved is lost."""
     kept, had_projects = _folder_to_keep(store), True
+    exchange = swap.Exchange(store.home, new, kept)
     try:
-        with swap.exchange(store.home, new, kept) as exchange:
+        with exchange:
 
             def locked() -> None:
                 nonlocal had_projects
@@ -117,8 +119,10 @@ def _swap(store: Store, new: Path, replace: bool) -> Path | None:
 
             store.replace_by(new / _DATABASE, locked)
     except BaseException as error:
-        if not (kept / swap.FILES).exists():  # they were moved back
+        if not exchange.done:
             shutil.rmtree(kept, ignore_errors=True)
+        if isinstance(error, FileExistsError):
+            raise UserError("Another backup is being restored.", str(store.home), "Wait until that is done.") from None
         if not isinstance(error, OSError):
             raise
         raise UserError(

@@ -117,7 +117,8 @@ def _work(store: Store, run: runs.Run) -> None:
         others = other_models(config) if run.study is not None or run.covers("respond") or run.covers("justify") else []
         for name in (*([config.model] if needs_base else []), config.propagation.embedder, *others):
             _prepare(name, run, watcher)
-        suitability.fetch_embedder(config.propagation.embedder)
+        if run.study is not None or run.first != "tune" or run.until != "tune":  # tuning alone compares no texts
+            suitability.fetch_embedder(config.propagation.embedder)
         for name in others:  # now, since their turn comes after hours
             suitability.suitable(name)
         far = remote_models.of_run(store, config) if config.endpoints else None

@@ -127,6 +127,8 @@ class Store:
             connection = connection.execution_options(semievol_write=self.patience)
             transaction = _insist(connection.begin, deadline)
             try:
+                if self.file is not None and swap.pending(self.home):
+                    raise NotSaved("Not saved: a backup is being restored.", self.where, _AGAIN)
                 yield connection
                 if self.file is not None:
                     # If a reader blocks COMMIT, SQLAlchemy would give the transaction up; SQLite allows another try.

@@ -5,6 +5,7 @@ A saved view is a set of filters under a name. It is no setting of the project's
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -60,9 +61,10 @@ def endpoints(store: Store) -> list[Endpoint]:
     return sorted((_endpoint(one) for one in listed), key=lambda one: one.name)
 
 
-def key_variables(store: Store) -> frozenset[str]:
-    """Environment variables with the keys of endpoints, of removed ones, too."""
-    return frozenset(one["key_variable"] for one in store.value(_stored(_ENDPOINTS)) or [] if one["key_variable"])
+def keys(store: Store) -> frozenset[str]:
+    """The keys of endpoints, of removed ones, too, as far as their environment variables are set."""
+    variables = [one["key_variable"] for one in store.value(_stored(_ENDPOINTS)) or [] if one["key_variable"]]
+    return frozenset(value for name in variables if (value := os.environ.get(name, "").strip()))
 
 
 def save_endpoint(store: Store, endpoint: Endpoint) -> None:

@@ -2,19 +2,21 @@
 is killed in between.
 
 The files are moved first, while the database is locked against all writers, and the database follows in one
-transaction. Until then a marker says what was moved where. It is locked as long as its process lives; whoever prepares
-or writes the database and finds it unlocked moves the files back, unless the database was replaced by then.
+transaction. Until then a marker says what was moved where, and nobody may write. It is locked as long as its process
+lives; whoever prepares or writes the database and finds it unlocked moves the files back, unless the database was
+replaced by then.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,49 +27,56 @@ FILES = "projects"
 _SETTING = "restored"
 """The setting with the token of the exchange that the database came with."""
 _DATABASE = "studio.db"
+_PATIENCE_SECONDS = 30
 
 
-@contextmanager
-def exchange(home: Path, new: Path, kept: Path) -> Iterator[_Exchange]:
-    """An exchange that is undone if the block fails, and finished if it does not.
+class Exchange(AbstractContextManager["Exchange"]):
+    """An exchange that is undone at the end of the block, unless the database was replaced by then (`done`).
 
     new: folder with the other workspace, on the same disk; its database must not be in use. kept: folder that takes the
-    files that were there.
+    files that were there. Raises FileExistsError while another exchange is under way.
     """
-    token = uuid.uuid4().hex
-    with closing(driver.connect(str(new / _DATABASE))) as connection, connection:
-        connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (_SETTING, json.dumps(token)))
-    inside = {"new": str(new.relative_to(home)), "kept": str(kept.relative_to(home))}
-    about = inside | {"token": token, "had": (home / FILES).exists()}
-    marker = home / MARKER
-    with open(marker, "x", encoding="utf-8") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        json.dump(about, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-        _sync(home)
-        try:
-            yield _Exchange(home, new, kept)
-        except BaseException:
-            _undo(home, about)
-            raise
-        marker.unlink()
-
-
-class _Exchange:
-    """What an `exchange` does while the database is locked."""
 
     def __init__(self, home: Path, new: Path, kept: Path) -> None:
         self._home, self._new, self._kept = home, new, kept
+        self.done = False
+
+    def __enter__(self) -> Exchange:
+        token = uuid.uuid4().hex
+        with closing(driver.connect(str(self._new / _DATABASE))) as connection, connection:
+            connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (_SETTING, json.dumps(token)))
+        self._about = {
+            "new": str(self._new.relative_to(self._home)),
+            "kept": str(self._kept.relative_to(self._home)),
+            "token": token,
+            "had": (self._home / FILES).exists(),
+        }
+        self._stream = open(self._home / MARKER, "x", encoding="utf-8")
+        fcntl.flock(self._stream, fcntl.LOCK_EX)
+        json.dump(self._about, self._stream)
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+        _sync(self._home)
+        return self
 
     def move_files(self) -> None:
+        """Call it while the database is locked."""
         ours, theirs = self._home / FILES, self._new / FILES
         if ours.exists():
             ours.rename(self._kept / FILES)
             _sync(self._kept)
         if theirs.exists():
-            theirs.rename(ours)
+            _put(theirs, ours, self._new)
         _sync(self._home)
+
+    def __exit__(self, *error: object) -> None:
+        with self._stream:
+            self.done = _end(self._home, self._about)
+
+
+def pending(home: Path) -> bool:
+    """Whether an exchange is under way, or waits to be ended: nothing may be written then."""
+    return (home / MARKER).exists()
 
 
 def recover(home: Path) -> None:
@@ -75,43 +84,67 @@ def recover(home: Path) -> None:
     marker = home / MARKER
     if not marker.exists():
         return
-    # Not there: it was finished a moment ago. Locked: its process lives.
+    # Not there: it was ended a moment ago. Locked: its process lives, or another one is ending it.
     with suppress(FileNotFoundError, BlockingIOError), open(marker, encoding="utf-8") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if marker.exists():
-            _end(home, stream.read())
+        if not marker.exists():
+            return
+        try:
+            about = json.load(stream)
+        except ValueError:  # killed before anything was moved
+            marker.unlink()
+            return
+        done = _end(home, about)
+        for left in ("new",) if done else ("new", "kept"):
+            shutil.rmtree(home / about[left], ignore_errors=True)
 
 
-def _end(home: Path, written: str) -> None:
-    try:
-        about = json.loads(written)
-    except ValueError:  # killed before anything was moved
+def _end(home: Path, about: dict[str, Any]) -> bool:
+    """Whether the database was replaced; if not, the files are moved back."""
+    with _locked(home / _DATABASE) as connection:
+        found = connection.execute("SELECT value FROM settings WHERE name = ?", (_SETTING,)).fetchone()
+        done = found is not None and json.loads(found[0]) == about["token"]
+        if not done:
+            _undo(home, about)
         (home / MARKER).unlink()
-        return
-    if about["token"] == _token(home / _DATABASE):
-        (home / MARKER).unlink()
-    else:
-        _undo(home, about)
-    shutil.rmtree(home / about["new"], ignore_errors=True)
+    return done
 
 
 def _undo(home: Path, about: dict[str, Any]) -> None:
-    """Moves the files back, as far as they were moved. What stands at their place meanwhile came with the backup."""
-    ours, kept, new = home / FILES, home / about["kept"] / FILES, home / about["new"] / FILES
-    if ours.exists() and (kept.exists() or not about["had"]) and not new.exists():
-        new.parent.mkdir(exist_ok=True)
-        ours.rename(new)
-    if kept.exists() and not ours.exists():
-        kept.rename(ours)
+    """Moves the files back, as far as they were moved."""
+    ours, kept = home / FILES, home / about["kept"] / FILES
+    if kept.exists():
+        _put(kept, ours, home / about["new"])
+    elif not about["had"] and ours.exists():
+        _aside(ours, home / about["new"])
     _sync(home)
-    (home / MARKER).unlink()
 
 
-def _token(database: Path) -> str | None:
-    """The token of the exchange that the database came with."""
-    with closing(driver.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        found = connection.execute("SELECT value FROM settings WHERE name = ?", (_SETTING,)).fetchone()
-    return json.loads(found[0]) if found else None
+def _put(source: Path, target: Path, aside: Path) -> None:
+    """Renames a folder. What stands in its place is put aside: files of the backup, or a folder that a page made."""
+    while True:
+        try:
+            source.rename(target)
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            _aside(target, aside)
+
+
+def _aside(folder: Path, place: Path) -> None:
+    place.mkdir(exist_ok=True)
+    with suppress(FileNotFoundError):
+        folder.rename(place / f"aside-{uuid.uuid4().hex}")
+
+
+@contextmanager
+def _locked(database: Path) -> Iterator[Any]:
+    """A connection that keeps all writers out."""
+    with closing(driver.connect(str(database), isolation_level=None, timeout=_PATIENCE_SECONDS)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield connection
+        connection.execute("ROLLBACK")
 
 
 def _sync(folder: Path) -> None:

@@ -120,13 +120,24 @@ def test_a_copy_that_finds_no_room_for_its_files_is_not_made(full: World, monkey
     assert [one.name for one in projects.list_projects(full.store)] == [full.project.name]
 
 
-def test_what_a_deletion_that_was_killed_left_goes_with_the_next_one(store: Store) -> None:
+def test_what_a_deletion_that_was_killed_left_goes_with_the_next_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kept, gone, next_ = (projects.create_project(store, name) for name in ("kept", "gone", "next"))
     projects.project_folder(store, kept.id).joinpath("note").write_text("mine", encoding="utf-8")
-    projects.delete_project(store, gone.id)
-    projects.project_folder(store, gone.id).joinpath("uploads").mkdir()  # as if it had been killed before this
+    projects.project_folder(store, gone.id).joinpath("uploads").mkdir()
+    of_others = store.home / "projects" / "99"  # of another database with the same home
+    of_others.mkdir()
+
+    def killed(*_: object, **__: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr(projects.shutil, "rmtree", killed)
+        with pytest.raises(SystemExit):
+            projects.delete_project(store, gone.id)
     projects.delete_project(store, next_.id)
-    assert [folder.name for folder in (store.home / "projects").iterdir()] == [str(kept.id)]
+    assert {folder.name for folder in (store.home / "projects").iterdir()} == {str(kept.id), "99"}
 
 
 def test_a_project_with_an_active_run_is_not_deleted(world: World) -> None:

@@ -121,6 +121,10 @@ def test_a_question_of_ones_own_is_kept_while_another_view_is_shown(
         app.segmented_control(key="view").set_value("Record").run()
         assert app.segmented_control(key="demo_split").value == "own question"
         assert app.text_area(key="own_question").value == "where is my bin?"
+    other = made.with_results(store, until="justify", name="Another")
+    app.query_params["project"] = str(other.id)
+    app.run()
+    assert app.segmented_control(key="demo_split").value == "unlabeled", "it belongs to the project it was typed in"
     assert not app.exception
 
 

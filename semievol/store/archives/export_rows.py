@@ -22,7 +22,7 @@ from semievol.store import schema
 from semievol.store.archives import ownership
 from semievol.store.archives.redaction import without_paths, without_paths_inside
 from semievol.store.database import Store
-from semievol.store.settings import key_variables
+from semievol.store.settings import keys
 
 DROPPED: dict[str, tuple[str, ...]] = {
     "rounds": ("identity",),
@@ -44,6 +44,7 @@ _MACHINE_WORDS = {("events", "text")}
 SETTINGS = {("projects", "settings"), ("rounds", "config"), ("runs", "config")}
 """Columns with settings. Those that say where a run computes are neither exported nor imported."""
 _MACHINE_DOCUMENTS = {("runs", "environment"), ("runs", "error")}
+_NO_ADDRESS = {"", "auto", "local"}
 _AT_ONCE = 2_000
 
 
@@ -59,7 +60,7 @@ class ProjectRows:
     """One state of a project's rows.
 
     sizes: table -> number of rows, in the order in which the tables are to be read. ids: table -> the numbers of its
-    rows in this workspace, in the order of the archive.
+    rows in this workspace, in the order of the archive. hidden: what its texts may hold and no archive may.
     """
 
     sizes: dict[str, int]
@@ -67,7 +68,7 @@ class ProjectRows:
     _connection: Connection
     _project_id: int
     _adapter: Callable[[str], int | None]
-    _variables: frozenset[str]
+    hidden: frozenset[str]
 
     def rows(self, name: str) -> Iterator[list[Any]]:
         """The table's rows, values in the order of `columns`; read lazily."""
@@ -100,10 +101,10 @@ class ProjectRows:
         if here in _REPLACED:
             return lambda value: _REPLACED[here].get(value, value)
         if here in SETTINGS:
-            return lambda settings: without_paths_inside(presets.anywhere(settings), self._variables)
+            return lambda settings: without_paths_inside(presets.anywhere(settings), self.hidden)
         if here in _MACHINE_DOCUMENTS:
-            return partial(without_paths_inside, variables=self._variables)
-        return partial(without_paths, variables=self._variables) if here in _MACHINE_WORDS else None
+            return partial(without_paths_inside, hidden=self.hidden)
+        return partial(without_paths, hidden=self.hidden) if here in _MACHINE_WORDS else None
 
     def _local(self, target: str) -> Callable[[int], int]:
         """A row's number here -> its number in the archive."""
@@ -129,7 +130,7 @@ def project_rows(store: Store, project_id: int, adapter: Callable[[str], int | N
     adapter: a stored adapter path -> the adapter's number in the archive; None leaves it out. Active runs are exported
     as interrupted, queued ones as cancelled: both can be resumed.
     """
-    variables = key_variables(store)
+    kept_here = _hidden(store, project_id)
     with store.read() as connection:
         sizes: dict[str, int] = {}
         ids: dict[str, array[int]] = {}
@@ -138,7 +139,19 @@ def project_rows(store: Store, project_id: int, adapter: Callable[[str], int | N
             if (key := ownership.number(table)) is not None and table.name in _targets():
                 ids[table.name] = array("q", connection.execute(select(key).where(mine).order_by(key)).scalars())
             sizes[table.name] = connection.execute(select(func.count()).select_from(table).where(mine)).scalar_one()
-        yield ProjectRows(sizes, ids, connection, project_id, adapter, variables)
+        yield ProjectRows(sizes, ids, connection, project_id, adapter, kept_here)
+
+
+def _hidden(store: Store, project_id: int) -> frozenset[str]:
+    """What texts of the project may hold and no archive may: keys of endpoints, and addresses of clusters."""
+    p, r, w = schema.projects.c, schema.rounds.c, schema.runs.c
+    asked = (
+        select(p.settings).where(p.id == project_id),
+        select(r.config).where(r.project_id == project_id),
+        select(w.config).where(w.project_id == project_id),
+    )
+    found = {str(row[0].get("cluster") or "") for query in asked for row in store.rows(query)}
+    return frozenset(found - _NO_ADDRESS) | keys(store)
 
 
 def _targets() -> set[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 _PATH = re.compile(r"(?<![\w./~])(?:~|file://|[A-Za-z]:)?/(?:[^\s/\"'<>:]+/)+")
@@ -19,27 +19,28 @@ _NAMES = ("name",)
 """Keys of documents whose values are names that other rows repeat: they stay as they are."""
 
 
-def without_paths(text: str, variables: Collection[str] = ()) -> str:
+def without_paths(text: str, hidden: Collection[str] = ()) -> str:
     """The text with every absolute path cut down to its last part, and without the value of any key.
 
-    variables: environment variables that hold keys, beside those whose name says so. A path with a space is cut only up
-    to it, unless it lies in the user's own folder.
+    hidden: what else must not leave. A path with a space is cut only up to it, unless it lies in the user's own folder.
     """
-    for name, value in os.environ.items():
-        if len(value) >= _SHORTEST_KEY and (name in variables or _KEY_NAME.search(name)):
-            text = text.replace(value, "***")
-    text = text.replace(f"{Path.home()}/", "/")
+    keys = [value for name, value in os.environ.items() if len(value) >= _SHORTEST_KEY and _KEY_NAME.search(name)]
+    for value in (*keys, *hidden):
+        text = text.replace(value, "***")
+    home = os.path.expanduser("~").rstrip("/")
+    if home.startswith("/"):
+        text = re.sub(rf"(?<![\w./~]){re.escape(home)}/", "/", text)
     while (shorter := _PATH.sub("", text)) != text:
         text = shorter
     return text
 
 
-def without_paths_inside(value: Any, variables: Collection[str] = ()) -> Any:
+def without_paths_inside(value: Any, hidden: Collection[str] = ()) -> Any:
     """The same document, every text in it as by `without_paths`, but for names."""
     if isinstance(value, dict):
-        return {key: part if key in _NAMES else without_paths_inside(part, variables) for key, part in value.items()}
+        return {key: part if key in _NAMES else without_paths_inside(part, hidden) for key, part in value.items()}
     if isinstance(value, list):
-        return [without_paths_inside(part, variables) for part in value]
+        return [without_paths_inside(part, hidden) for part in value]
     if isinstance(value, str):
-        return PurePosixPath(value).name or value if value.startswith("/") else without_paths(value, variables)
+        return PurePosixPath(value).name or value if value.startswith("/") else without_paths(value, hidden)
     return value

@@ -24,10 +24,12 @@ from semievol.records import SPLITS, Split, Task
 from semievol.store import schema
 from semievol.store.data.versions import as_task, copy_rows, copy_version, in_use, inserted_id
 from semievol.store.database import Store, timestamp
-from semievol.store.settings import of_project
+from semievol.store.settings import of_project, write
 
 LONGEST_NAME = 120
 _INCOMING = "incoming-"
+_DELETED = "deleted projects"
+"""The setting with `_deleted`."""
 _DAY_SECONDS = 24 * 3600
 
 
@@ -146,11 +148,17 @@ def delete_project(store: Store, id: int) -> None:
             raise UserError("A run of this project is active.", "project", "Stop it first, then delete the project.")
         connection.execute(delete(schema.projects).where(schema.projects.c.id == id))
         connection.execute(delete(schema.settings).where(schema.settings.c.name.in_(of_project(id))))
-    with store.write() as connection:  # so that nobody is making a project meanwhile
-        there = {str(number) for number in connection.execute(select(schema.projects.c.id)).scalars()}
-        for folder in (store.home / "projects").glob("*"):
-            if folder.name.isdecimal() and folder.name not in there:
-                shutil.rmtree(folder, ignore_errors=True)
+        write(connection, _DELETED, [*_deleted(connection), id])
+    with store.write() as connection:
+        for number in _deleted(connection):
+            shutil.rmtree(_folder(store, number), ignore_errors=True)
+        connection.execute(delete(schema.settings).where(schema.settings.c.name == _DELETED))
+
+
+def _deleted(connection: Connection) -> list[int]:
+    """Numbers of projects that were deleted, and whose folders may still be there."""
+    c = schema.settings.c
+    return connection.execute(select(c.value).where(c.name == _DELETED)).scalar() or []
 
 
 def project_folder(store: Store, id: int) -> Path:

@@ -26,6 +26,7 @@ class Browsing:
     split or a question of one's own; text, options: of the latter, as they were typed."""
 
     last: str | None = None
+    asked_in: int | None = None  # the project in which these were chosen and typed
     source: str = "unlabeled"
     text: str = ""
     options: str = ""
@@ -43,6 +44,14 @@ class Browsing:
     """Round id and record id -> what models answered to it, oldest first."""
     ticked: bool = False  # whether a row of the list of least similar records is ticked
     lists: int = 0  # part of the key of that list: one with a new key has no ticked row
+
+    def enter(self, project_id: int) -> bool:
+        """Forgets a question of one's own that was typed in another project; whether there was another one."""
+        left = self.asked_in not in (None, project_id)
+        if left:
+            self.source, self.text, self.options = "unlabeled", "", ""
+        self.asked_in = project_id
+        return left
 
     def untick(self) -> None:
         """Call it where another record is shown than the ticked one."""

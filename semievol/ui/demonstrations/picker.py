@@ -30,6 +30,9 @@ def picker(here: Place) -> Record | None:
     parts.heading("Record")
     version_id = here.round.version_id if here.round_or_none else here.project.version_id
     assert version_id is not None, "drawn without data"
+    if session.of(Browsing).enter(here.project.id):
+        for key in (_SOURCE, _OWN_TEXT, _OWN_OPTIONS):
+            st.session_state.pop(key, None)
     linked = _linked(here, version_id)
     _write_again(_SOURCE, session.of(Browsing).source)
     choice, chosen = st.columns([4, 5], gap="large")

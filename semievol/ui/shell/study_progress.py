@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import streamlit as st
 
@@ -37,7 +38,7 @@ def sentence(store: Store, run: Run) -> str:
     if run.status in ACTIVE:
         arm, _, stage = (said := studies.doing(store, run.id)).rpartition(": ")
         words.append(f"{arm}: {formats.STAGE_WORDS[stage]}" if stage in formats.STAGE_WORDS else said)
-        project = find_project(store, run.project_id)
+        project = replace(find_project(store, run.project_id), version_id=spec.version_id)  # a newer one is not asked
         left = seconds_needed(store, project, run.config, spec.version_id, spec.arms, spec.seeds, done)
         words.append(f"{formats.about(left)} left" if left else "")
     return " · ".join(word for word in words if word)
