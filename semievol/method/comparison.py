@@ -19,8 +19,8 @@ import numpy as np
 from semievol import wording
 from semievol.config import VOTERS
 from semievol.method import ensemble, metrics, open_answers, voters
+from semievol.method.paired_tests import ALPHA, smallest_gain
 from semievol.method.paired_tests import paired as paired_test
-from semievol.method.paired_tests import smallest_gain
 from semievol.method.protocols import Engine, Journal, Plan
 from semievol.records import Demonstration, Record, Response, Task
 from semievol.selection.summary import Selection
@@ -234,6 +234,12 @@ def caveats(figures: Mapping[str, Any], later_round: bool = False, by_expert: in
             f"The test set has only {records}: on many more, the same model may be right on anything between "
             f"{' and '.join(between)}."
         )
+    if _guesses(figures):
+        found.append(
+            "The evolved model is not clearly better than the most frequent answer to every record. It may be too "
+            "small for this task: a larger one may know more, also behind an endpoint, as the model or as a "
+            "collaborator."
+        )
     if later_round:
         found.append(
             "In the place of plain fine-tuning stands the evolved model of the round before, from which this one "
@@ -250,6 +256,14 @@ def caveats(figures: Mapping[str, Any], later_round: bool = False, by_expert: in
             f"{others}.{gold} The difference is due to these answers as well as to the method."
         )
     return found
+
+
+def _guesses(figures: Mapping[str, Any]) -> bool:
+    """Whether the test does not tell the evolved model from a label that is given without looking."""
+    evolved, majority = figures.get("evolved"), figures.get("majority")
+    if evolved is None or majority is None:
+        return False
+    return bool(evolved["accuracy"] <= majority["accuracy"] or figures["against"]["majority"]["p_value"] >= ALPHA)
 
 
 def paired(figures: Mapping[str, Any], later_round: bool = False) -> str:

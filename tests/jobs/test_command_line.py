@@ -114,7 +114,7 @@ def test_import_run_status_export_compare(tmp_path: Path, files: dict[str, Path]
     assert {"accuracy", "low", "high"} == set(run["evaluate"]["evolved"])
     assert run["stages"]["respond"]["items_per_second"] > 0
     assert "right" in run["outcome"]
-    assert run["advice"][0] == "With 18 labeled records:"
+    assert run["advice"][0] == "A new round with 18 labeled records:"
 
     assert running._as_text(run).splitlines()[1] == f"  {run['outcome']}", "what is printed leads with it"
     assert semievol(home, "status", "Line")["runs"][0]["status"] == "done"

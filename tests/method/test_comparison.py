@@ -308,6 +308,18 @@ def test_caveats_say_how_sure_the_figures_are_and_what_else_they_are_due_to() ->
     assert "hidden gold" not in comparison.caveats({"n": 900}, by_expert=32)[0]
 
 
+def test_a_model_that_only_guesses_is_called_too_small() -> None:
+    def told(accuracy: float, p: float) -> list[str]:
+        against = {"majority": {"p_value": p}}
+        rows = {"evolved": {"accuracy": accuracy, "low": 0.1, "high": 0.9}, "majority": {"accuracy": 0.27}}
+        return comparison.caveats({"n": 900, "against": against, **rows})
+
+    assert told(0.5, 0.001) == []
+    for accuracy, p in ((0.23, 0.2), (0.3, 0.3), (0.2, 0.001)):
+        (sentence,) = told(accuracy, p)
+        assert sentence.startswith("The evolved model is not clearly better than the most frequent answer")
+
+
 def test_the_paired_test_is_told_in_one_sentence() -> None:
     assert comparison.paired({"n": 9}) == ""
     same = comparison.paired({"n": 9, "gained": 0, "lost": 0, "p_value": 1.0}, later_round=True)
