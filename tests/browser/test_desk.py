@@ -39,6 +39,7 @@ def test_a_browser_keeps_its_reviewers_name(dashboard: Dashboard, visitor: Visit
     expect(other.get_by_text("Not signed. Your name:")).to_be_visible()  # a name is nobody else's
     _sign(other, "Bob")
     expect(other.get_by_text("Signed as Bob")).to_be_visible()
+    page.bring_to_front()  # a page behind another one is not drawn, and takes no decision until it is
     page.reload()
     expect(page.get_by_text("Signed as Ada")).to_be_visible()
     expect(page.locator(".sv-review")).to_have_attribute("data-ready", "yes")
