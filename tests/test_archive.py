@@ -202,6 +202,9 @@ def test_no_path_and_no_key_leaves(world: World, home: Path, monkeypatch: pytest
     monkeypatch.setenv("SOME_TOKEN", "canary-0123456789")
     monkeypatch.setenv("GATEWAY", "canary-of-an-endpoint")
     store_settings.save_endpoint(world.store, Endpoint("gpt", "http://127.0.0.1:1/v1", "m", key_variable="GATEWAY"))
+    monkeypatch.setenv("ANY", "a")  # as servers take that check no key
+    store_settings.save_endpoint(world.store, Endpoint("own", "http://127.0.0.1:2/v1", "m", key_variable="ANY"))
+    assert store_settings.keys(world.store) == {"canary-of-an-endpoint"}
     told = f"wrote {world.store.home}/x/y.json with canary-0123456789 and canary-of-an-endpoint"
     world_journal(world).event("tune", told)
     for name, content in contents(written(world.store, world.project, home / "a.zip")).items():

@@ -72,8 +72,8 @@ class _Answer:
 @dataclass
 class _Answers:
     """The answers by place in the table. purse: what a server takes. shortened: records that were shown fewer
-    demonstrations, to fit. alone: records that the model answered without the
-    ensemble, as it gave no probabilities. over: why the server is asked no further question."""
+    demonstrations, to fit. alone: records that the model answered without the ensemble, as it gave no probabilities.
+    over: why the server is asked no further question."""
 
     purse: Purse
     by_place: dict[int, _Answer] = field(default_factory=dict)

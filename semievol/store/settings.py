@@ -22,6 +22,7 @@ _MODELS = "models"
 _ENDPOINTS = "endpoints"
 _KINDS = ("folder", "hub")
 LONGEST_NAME = 60
+SHORTEST_KEY = 8
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,12 @@ def endpoints(store: Store) -> list[Endpoint]:
 
 
 def keys(store: Store) -> frozenset[str]:
-    """The keys of endpoints, of removed ones, too, as far as their environment variables are set."""
+    """The keys of endpoints, of removed ones, too, as far as their environment variables are set.
+
+    A server of one's own often takes any key, such as "none": what is that short is no secret, and a word of texts.
+    """
     variables = [one["key_variable"] for one in store.value(_stored(_ENDPOINTS)) or [] if one["key_variable"]]
-    return frozenset(value for name in variables if (value := os.environ.get(name, "").strip()))
+    return frozenset(value for name in variables if len(value := os.environ.get(name, "").strip()) >= SHORTEST_KEY)
 
 
 def save_endpoint(store: Store, endpoint: Endpoint) -> None:

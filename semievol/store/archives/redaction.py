@@ -11,10 +11,11 @@ from collections.abc import Collection
 from pathlib import PurePosixPath
 from typing import Any
 
+from semievol.store.settings import SHORTEST_KEY
+
 _PATH = re.compile(r"(?<![\w./~])(?:~|file://|[A-Za-z]:)?/(?:[^\s/\"'<>:]+/)+")
 """The folders before a file's name, where a path begins a word."""
 _KEY_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.I)
-_SHORTEST_KEY = 8
 _NAMES = ("name",)
 """Keys of documents whose values are names that other rows repeat: they stay as they are."""
 
@@ -24,7 +25,7 @@ def without_paths(text: str, hidden: Collection[str] = ()) -> str:
 
     hidden: what else must not leave. A path with a space is cut only up to it, unless it lies in the user's own folder.
     """
-    keys = [value for name, value in os.environ.items() if len(value) >= _SHORTEST_KEY and _KEY_NAME.search(name)]
+    keys = [value for name, value in os.environ.items() if len(value) >= SHORTEST_KEY and _KEY_NAME.search(name)]
     for value in (*keys, *hidden):
         text = text.replace(value, "***")
     home = os.path.expanduser("~").rstrip("/")
