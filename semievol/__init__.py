@@ -8,6 +8,7 @@ FLOORS: dict[str, int] = {
     "semievol.errors": 0,
     "semievol.installed": 0,
     "semievol.endpoints": 0,
+    "semievol.durable": 0,
     "semievol.config": 0,
     "semievol.presets": 0,
     "semievol.overlay": 0,

@@ -424,16 +424,16 @@ def test_a_database_that_refuses_leaves_no_file(whole: Path, there: Store, monke
     def broken(_: Path) -> None:
         raise database.NotSaved("Not saved: disk full.", "", "Free some space.")
 
-    monkeypatch.setattr(restoring.checkpoints, "sync", broken)
+    monkeypatch.setattr(restoring, "sync", broken)
     refused(there, whole, "disk full")
 
 
 def test_an_import_that_is_killed_leaves_no_project_and_no_file_for_the_next(whole: Path, there: Store) -> None:
     """Killed at the worst moment: the files are in place, the rows not committed."""
     program = (
-        "import os, signal, sys; from pathlib import Path; from semievol.engines.training import checkpoints\n"
+        "import os, signal, sys; from pathlib import Path\n"
         "from semievol.export import restoring; from semievol.store.database import open_store\n"
-        "checkpoints.sync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "restoring.sync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
         "restoring.restore(open_store(Path(sys.argv[1])), Path(sys.argv[2]))"
     )
     command = [sys.executable, "-c", program, str(there.home), str(whole)]

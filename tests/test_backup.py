@@ -176,14 +176,14 @@ def test_a_page_that_makes_a_folder_meanwhile_is_no_obstacle(
     file, other = backup.write(full, tmp_path / "all.workspace.zip"), open_store(tmp_path / "other")
     mine = projects.create_project(other, "Mine")
     projects.project_folder(other, mine.id).joinpath("note").write_text("mine")
-    real = swap._sync
+    real = swap.sync
 
     def page(folder: Path) -> None:
         real(folder)
         if folder.parent.name == backup.KEPT:  # between the two renames
             projects.project_folder(other, mine.id)
 
-    monkeypatch.setattr(swap, "_sync", page)
+    monkeypatch.setattr(swap, "sync", page)
     kept = backup.restore(other, file, replace=True)
     assert kept is not None
     assert (kept / "projects" / "1" / "note").read_text() == "mine"

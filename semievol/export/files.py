@@ -23,7 +23,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from semievol.engines.training.checkpoints import sync
+from semievol.durable import sync
 from semievol.errors import UserError
 
 Row = dict[str, Any]

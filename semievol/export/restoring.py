@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from semievol.durable import sync
 from semievol.engines.models.files import header_fault
 from semievol.engines.models.resolve import refuse_code
 from semievol.engines.training import checkpoints
@@ -173,7 +174,7 @@ def _new_project(
         shutil.rmtree(folder / "logs", ignore_errors=True)
         final = projects.project_folder(store, project_id)
         folder.replace(final)
-        checkpoints.sync(final.parent)
+        sync(final.parent)
 
     return import_rows.ArchivedRows(
         {name: (table["columns"], table["rows"], partial(_rows, sealed, name)) for name, table in tables.items()},

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from semievol.durable import sync
 from semievol.engines.models import tokenizer
-from semievol.engines.training.checkpoints import sync
 from semievol.errors import UserError
 from semievol.export import restoring
 from semievol.export.archive import ENDING

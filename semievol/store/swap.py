@@ -22,6 +22,8 @@ from typing import Any
 
 import pysqlite3.dbapi2 as driver
 
+from semievol.durable import sync
+
 MARKER = "restoring.json"
 FILES = "projects"
 _SETTING = "restored"
@@ -56,7 +58,7 @@ class Exchange(AbstractContextManager["Exchange"]):
         json.dump(self._about, self._stream)
         self._stream.flush()
         os.fsync(self._stream.fileno())
-        _sync(self._home)
+        sync(self._home)
         return self
 
     def move_files(self) -> None:
@@ -64,10 +66,10 @@ class Exchange(AbstractContextManager["Exchange"]):
         ours, theirs = self._home / FILES, self._new / FILES
         if ours.exists():
             ours.rename(self._kept / FILES)
-            _sync(self._kept)
+            sync(self._kept)
         if theirs.exists():
             _put(theirs, ours, self._new)
-        _sync(self._home)
+        sync(self._home)
 
     def __exit__(self, *error: object) -> None:
         with self._stream:
@@ -117,7 +119,7 @@ def _undo(home: Path, about: dict[str, Any]) -> None:
         _put(kept, ours, home / about["new"])
     elif not about["had"] and ours.exists():
         _aside(ours, home / about["new"])
-    _sync(home)
+    sync(home)
 
 
 def _put(source: Path, target: Path, aside: Path) -> None:
@@ -145,12 +147,3 @@ def _locked(database: Path) -> Iterator[Any]:
         connection.execute("BEGIN IMMEDIATE")
         yield connection
         connection.execute("ROLLBACK")
-
-
-def _sync(folder: Path) -> None:
-    """Waits until the names in a folder are on disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

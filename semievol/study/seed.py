@@ -147,7 +147,9 @@ class Seed:
     def _all_gold(self) -> Result:
         if any(record.id not in self.truth for record in self.plan.unlabeled):
             raise Unavailable("The true answers of the unlabeled records are not known.")
-        own = self._begun(self.plan, "all_gold")
+        own = self._journal(self.plan, "all_gold")
+        if self.plan.config.tune_from == "warm_up":
+            own.save_adapter("warm_up", self._warm_up())
         own.frozen = Selection(None, {record.id: self.truth[record.id] for record in self.plan.unlabeled})
         evolve(self.plan, self.engine, own, first="tune", until="tune")
         return self._judged(own, own.adapters["tune"])
