@@ -238,7 +238,7 @@ def accuracy_bars(scores: pd.DataFrame, dark: bool = False) -> go.Figure:
     scores: group, kind, accuracy, low, high, the last three shares in 0-1; the lines of a group follow each other.
     """
     colours = palette(dark)
-    scale = {"tickvals": list(range(0, 101, 20)), "range": [0, 108]}
+    scale = {"tickvals": list(range(0, 101, 20)), "range": [0, 112]}
     figure = blank(dark, "", "Accuracy, %", yaxis={**PERCENT, **scale}, bargap=0)
     new = scores["group"].ne(scores["group"].shift()).cumsum().to_numpy()
     shown = scores.assign(x=np.arange(len(scores)) + GROUP_GAP * (new - 1), part=new)
@@ -259,7 +259,8 @@ def accuracy_bars(scores: pd.DataFrame, dark: bool = False) -> go.Figure:
     figure.add_scatter(
         x=shown["x"],
         y=shown["high"],
-        mode="text",
+        mode="markers+text",
+        marker={"size": 8, "opacity": 0},  # keeps the text off the end of the interval
         text=[f"{value:.1f}" for value in shown["accuracy"]],
         textposition="top center",
         textfont={"size": 12},

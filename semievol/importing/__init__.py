@@ -8,6 +8,7 @@ which task follows. `import_report` says what was taken for what, `earlier_mappi
 `label_names` holds labels that a person names, `label_spellings` finds misspelled ones, `numbers` tells numbers from
 labels with digits. `rows` and `answer_cells` read one row; `build` makes records of all rows, `imported` holds them
 with a report of those that became none; `accepted` holds the records column by column, with those kept of an earlier
-version. `checks` finds problems in the data, `doubts` the guesses that change what it means, `leaks` questions that
-hold their answer, `duplicates` records that are the same or nearly so; `splits` cuts calibration, test and folds.
+version. `findings` says what a finding is: `checks` looks for those about records, `doubts` for guesses that change
+what the data means, `leaks` for questions that hold their answer. `duplicates` tells records that are the same or
+nearly so; `splits` cuts calibration, test and folds.
 """

@@ -17,9 +17,10 @@ from semievol.errors import UserError
 from semievol.importing import label_spellings
 from semievol.importing.accepted import AcceptedRows, Records
 from semievol.importing.answer_cells import names_option
-from semievol.importing.checks import OF_ADDED, SHOWN, Finding, check, example, plural, refuse
+from semievol.importing.checks import OF_ADDED, check
 from semievol.importing.doubts import doubts
 from semievol.importing.duplicates import MOST, Tracer, small_edits
+from semievol.importing.findings import SHOWN, Finding, example, refuse
 from semievol.importing.imported import Imported, SplitReport
 from semievol.importing.label_spellings import label_variants, relabeled
 from semievol.importing.leaks import leaks
@@ -31,6 +32,7 @@ from semievol.importing.task_kind import known_answers
 from semievol.progress import Watch, unwatched
 from semievol.records import SPLITS, Split, Task
 from semievol.task.answers import fold
+from semievol.wording import plural
 
 _WATCHED_EVERY = 5_000
 

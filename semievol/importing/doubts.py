@@ -14,7 +14,7 @@ from itertools import islice
 
 from semievol.importing.alternatives import answer_candidates, question_candidates, unused_columns
 from semievol.importing.answer_cells import first_of, several
-from semievol.importing.checks import SHOWN, Correction, Finding, example, plural
+from semievol.importing.findings import SHOWN, Correction, Finding, example
 from semievol.importing.forms.unfolding import EARLIER, QUESTION, hold, looks_nested
 from semievol.importing.joined_columns import joined_name
 from semievol.importing.label_names import are_numbers
@@ -24,6 +24,7 @@ from semievol.importing.readers.missing import MISSING
 from semievol.importing.table import Table
 from semievol.importing.task_kind import known_answers, repeat
 from semievol.records import SPLITS, Split, Task, earlier_turns
+from semievol.wording import plural
 
 _JOINED = re.compile(r"\s*[|;,/+&#]\s*")
 """What stands between several labels in one cell."""

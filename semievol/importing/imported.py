@@ -12,7 +12,7 @@ import numpy as np
 
 from semievol.errors import UserError
 from semievol.importing.accepted import Records
-from semievol.importing.checks import Finding
+from semievol.importing.findings import Finding
 from semievol.importing.mapping import Mapping
 from semievol.importing.splits import split_off_test
 from semievol.importing.table import Reject, Table

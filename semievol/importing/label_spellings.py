@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 
 from semievol.errors import UserError
 from semievol.importing.accepted import AcceptedRows
-from semievol.importing.checks import Finding, plural
+from semievol.importing.findings import Finding
 from semievol.importing.mapping import Mapping
 from semievol.importing.table import Table, snippet, value_counts
 from semievol.records import Split, Task
 from semievol.task.answers import fold
+from semievol.wording import plural
 
 SUGGESTED = "suggested"
 WHERE = "--relabel"

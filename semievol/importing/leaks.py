@@ -12,12 +12,13 @@ from itertools import islice
 
 from semievol.errors import UserError
 from semievol.importing.answer_cells import AnswerForm, read_answer
-from semievol.importing.checks import SHOWN, Finding, example, plural
+from semievol.importing.findings import SHOWN, Finding, example
 from semievol.importing.mapping import Mapping, map_option
 from semievol.importing.rows import Row, rows_of
 from semievol.importing.table import Table
 from semievol.records import Split, Task
 from semievol.task.answers import LETTERS
+from semievol.wording import plural
 
 _LOOKED_AT = 1_000
 _AFTER_WORDS, _AT_END = 0.5, 0.8

@@ -24,14 +24,15 @@ from semievol.importing.answer_cells import (
     read_answer,
     written_as,
 )
-from semievol.importing.checks import SHOWN, Finding, example, plural
 from semievol.importing.duplicates import Tracer
+from semievol.importing.findings import SHOWN, Finding, example
 from semievol.importing.mapping import Mapping
 from semievol.importing.numbers import decimal_comma
 from semievol.importing.table import Reject, Table, snippet
 from semievol.importing.task_kind import known_answers
 from semievol.records import Message, Split, Task, earlier_turns
 from semievol.task.answers import LETTERS, fold
+from semievol.wording import plural
 
 
 @dataclass

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from semievol.importing.checks import Finding, check
+from semievol.importing.checks import check
 from semievol.importing.duplicates import small_edits
+from semievol.importing.findings import Finding
 from semievol.records import Record, Split, Task
 from tests.importing.files import held
 

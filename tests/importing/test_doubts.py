@@ -9,7 +9,7 @@ import pytest
 
 from semievol.errors import UserError
 from semievol.importing import import_report
-from semievol.importing.checks import Correction
+from semievol.importing.findings import Correction
 from semievol.importing.imported import Imported
 from semievol.importing.mapping import Mapping
 from semievol.importing.readers.overrides import ReadAs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from semievol.errors import UserError
-from semievol.importing.checks import Finding
+from semievol.importing.findings import Finding
 from semievol.importing.imported import Imported
 from semievol.importing.readers.read import read_table
 from semievol.importing.table import Table

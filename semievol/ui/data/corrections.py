@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from semievol.errors import UserError
-from semievol.importing.checks import Finding
+from semievol.importing.findings import Finding
 from semievol.importing.label_names import are_numbers, named, with_names
 from semievol.importing.mapping import Mapping as Columns
 from semievol.importing.table import Table

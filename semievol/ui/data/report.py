@@ -13,7 +13,7 @@ import streamlit as st
 
 from semievol import charts, presets
 from semievol import config as settings
-from semievol.importing.checks import SHOWN, Finding
+from semievol.importing.findings import SHOWN, Finding
 from semievol.importing.imported import Imported
 from semievol.jobs.intake import TokenLengths
 from semievol.records import Record, Split, Task

@@ -178,7 +178,7 @@ def _span(run: Run) -> str:
         return "a study"
     words = f"{formats.STAGE_WORDS[run.first]} to {formats.STAGE_WORDS[run.until]}"
     checks = run.config.cross_fit and run.covers("justify")
-    return f"{words}, with {formats.STAGE_WORDS['cross_fit'].lower()}" if checks else words
+    return f"{words}, cross-fitted" if checks else words
 
 
 def messages(run: Run) -> None:
