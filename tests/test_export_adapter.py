@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from semievol.engines.local import LocalEngine
 from semievol.errors import UserError
-from semievol.store.runs import claims, runs
+from semievol.store.runs import claims, rounds, runs
 from semievol.store.runs.journal import StoreJournal
 from tests.engines.conftest import train, training
 from tests.exported import World
@@ -98,6 +98,22 @@ def test_a_finished_adapter_comes_before_a_checkpoint(world: World, tmp_path: Pa
     assert (about["run"], about["step"], about["complete"]) == (other.id, 5, False)
     with pytest.raises(UserError, match="no run 99"):
         world.export("adapter", tmp_path / "no run", run_id=99)
+
+
+def test_plain_fine_tuning_can_be_carried_away_beside_the_evolved_model(world: World, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no warm-up adapter"):
+        world.export("adapter", tmp_path / "none", model="warm_up")
+    journal = StoreJournal(world.store, world.run)
+    journal.save_adapter("warm_up", str(world.sealed(journal.folder("warm_up") / "adapter", step=7)))
+    world.adapter()
+    about, words = told(world.export("adapter", tmp_path / "plain", model="warm_up"))
+    assert (about["stage"], about["run"], about["step"]) == ("warm_up", None, 7)
+    assert "The warm-up adapter of round 1" in words
+    claims.finish(world.store, world.run.id, world.run.attempt, "done")
+    later = rounds.open_round(world.store, world.project.id, world.config, parent_id=world.round.id)
+    assert told(world.export("adapter", tmp_path / "later", model="warm_up", round_id=later.id))[0] == about
+    with pytest.raises(UserError, match="not the export of a model"):
+        world.export("report", tmp_path / "report.html", model="warm_up")
 
 
 def test_a_damaged_adapter_is_not_exported(world: World, tmp_path: Path) -> None:

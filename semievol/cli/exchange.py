@@ -7,7 +7,7 @@ from pathlib import Path
 
 from semievol import terminal
 from semievol.cli.arguments import Outcome, Verb, identifier
-from semievol.export import FORMS, export
+from semievol.export import FORMS, adapter, export
 from semievol.export.files import TABLES
 from semievol.jobs import external_review, predicting
 from semievol.store.data import projects
@@ -20,6 +20,8 @@ def add(verb: Verb) -> None:
     option("project", metavar="PROJECT")
     option("--what", choices=FORMS, required=True)
     option("--out", type=Path, required=True)
+    models = tuple(adapter.MODELS_TO_EXPORT)
+    option("--model", choices=models, default="evolved", help="for adapter and merged: of the round that counts")
     option = verb("decisions", _decisions, "import what a team decided in another tool")
     option("what", choices=("import",))
     option("project", metavar="PROJECT")
@@ -43,7 +45,7 @@ def _export(store: Store, chosen: argparse.Namespace) -> Outcome:
     project = projects.find_project(store, chosen.project)
     notes: list[str] = []
     with terminal.Bars() as bars:
-        written = export(store, project, chosen.what, chosen.out, watch=bars.show, notes=notes)
+        written = export(store, project, chosen.what, chosen.out, model=chosen.model, watch=bars.show, notes=notes)
     result = {"project": project.name, "what": chosen.what, "out": str(written)}
     return 0, result | ({"left_out": notes} if notes else {}), "\n".join([f"Written: {written}", *notes])
 

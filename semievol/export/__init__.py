@@ -25,6 +25,7 @@ from semievol.store.runs import rounds
 from semievol.store.runs.rounds import Round
 
 FORMS = (*answers.FORMS, "candidates", "selection", "training", "adapter", "merged", "report", "archive", *TOOLS)
+_MODELS = ("adapter", "merged")
 _FILE_NAMES = {
     "answers": "answers.xlsx",
     "all_answers": "all-answers.xlsx",
@@ -45,6 +46,7 @@ def export(
     round_id: int | None = None,
     run_id: int | None = None,
     form: str | None = None,
+    model: str = "evolved",
     watch: Watch = unwatched,
     notes: list[str] | None = None,
 ) -> Path:
@@ -55,16 +57,21 @@ def export(
     alone). If it is a folder, a file of a fitting name is written into it; an existing file is refused.
     round_id, run_id: without them the first of `rounds.in_turn` that has something to export; `adapter.choose` says
     which adapter that is, and so do the card and the manifest beside it.
+    model: for adapter and merged, one of `adapter.MODELS_TO_EXPORT`.
     form: of training data, one of `tables.FORMS`; without it taken from the name (`train.alpaca.json`), else chat.
     watch: called with the progress of an archive or of merging. notes: gets sentences about what an archive or the
     records for a tool leave out, and about control tokens that are left in training data.
     """
     if what not in FORMS:
         raise UserError(f'There is no export "{what}".', "--what", f"Choose one of: {', '.join(FORMS)}.")
+    if model != "evolved" and what not in _MODELS:
+        raise UserError(
+            f'"{what}" is not the export of a model.', "--model", "Leave it out, or export adapter or merged."
+        )
     if out.is_dir() and what in _FILE_NAMES:
         out = out / _FILE_NAMES[what]
-    if what in ("adapter", "merged"):
-        chosen_adapter = adapter.choose(store, project, round_id, run_id)
+    if what in _MODELS:
+        chosen_adapter = adapter.choose(store, project, round_id, run_id, adapter.MODELS_TO_EXPORT[model])
         if what == "merged":
             return merged.write(store, project, chosen_adapter, out, watch)
         return adapter.write(store, project, chosen_adapter, out)

@@ -34,6 +34,8 @@ _TOKENIZER = tuple(name for name in MODEL_FILES if name not in ("config.json", "
 _TEMPLATE = "chat_template.jinja"
 MANIFEST = "MANIFEST.json"
 Stage = Literal["warm_up", "tune"]
+MODELS_TO_EXPORT: dict[str, Stage] = {"evolved": "tune", "warm_up": "warm_up"}
+"""What the command line calls a model -> the stage that trained it."""
 
 
 @dataclass(frozen=True)
@@ -78,16 +80,28 @@ def is_full(folder: Path) -> bool:
     return any(folder.glob("model*.safetensors"))
 
 
-def choose(store: Store, project: projects.Project, round_id: int | None = None, run_id: int | None = None) -> Adapter:
+def choose(
+    store: Store,
+    project: projects.Project,
+    round_id: int | None = None,
+    run_id: int | None = None,
+    stage: Stage = "tune",
+) -> Adapter:
     """The adapter to export: the newest of this run or round; of neither that of the round which a person chose, if it
     has an evolved one, else the newest of the project.
 
     It is an evolved adapter if there is one, else the newest complete checkpoint of a `tune` that was stopped or
-    failed, else the adapter with which a round began.
+    failed, else the adapter with which a round began. stage `warm_up`: plain fine-tuning on the labeled records, from
+    which this round or the first of those before it began.
     """
     opened = rounds.list_rounds(store, project.id)
     if round_id is None and run_id is None:
         round_id = next((one.id for one in opened if one.chosen and outcomes.evolved_adapter(store, one.id)), None)
+    if stage == "warm_up":
+        for begun in [round_id] if round_id is not None else sorted((one.id for one in opened), reverse=True):
+            if found := plainly_tuned(store, project, begun):
+                return _checked(found[1], "warm_up", found[0])
+        raise UserError("There is no warm-up adapter to export.", project.name, "Propagate first.")
     by_id = {round_.id: round_ for round_ in opened if round_id in (None, round_.id)}
     made = [run for run in runs.list_runs(store, project.id) if run.round_id in by_id and run_id in (None, run.id)]
     if run_id is not None and not made:
@@ -105,6 +119,16 @@ def choose(store: Store, project: projects.Project, round_id: int | None = None,
         if path := outcomes.adapters(store, begun).get("warm_up"):
             return _checked(path, "warm_up", by_id[begun])
     raise UserError("There is no adapter to export yet.", project.name, "Fine-tune first.")
+
+
+def plainly_tuned(store: Store, project: projects.Project, round_id: int) -> tuple[rounds.Round, str] | None:
+    """The round from which this one has come, itself if it continues none, and the path of its warm-up adapter."""
+    by_id = {one.id: one for one in rounds.list_rounds(store, project.id)}
+    first = by_id.get(round_id)
+    while first is not None and first.parent_id is not None:
+        first = by_id.get(first.parent_id)
+    path = outcomes.adapters(store, first.id).get("warm_up") if first is not None else None
+    return None if first is None or path is None else (first, path)
 
 
 def base_folder(adapter: Adapter) -> Path | None:

@@ -49,6 +49,24 @@ def test_without_a_test_set_there_are_downloads_and_the_way_to_one(visit: Visit,
     assert "Merged model (ZIP)" in [button.label for button in app.button], "made on request, as it takes a while"
 
 
+def test_where_plain_fine_tuning_does_as_well_it_can_be_carried_away(visit: Visit, store: Store) -> None:
+    project = made.with_results(store)
+    app = visit("evaluation", project=project.id)
+    ahead = "Plain fine-tuning is right on more of the test records"
+    assert ahead not in told(app)
+    found = outcomes.evaluation(store, 1)
+    assert found is not None
+    found["evolved"]["accuracy"] = found["warm_up"]["accuracy"] - 0.1
+    with store.write() as connection:
+        connection.execute(update(schema.evaluations).values(document=found))
+    app = visit("evaluation", project=project.id)
+    assert ahead in told(app)
+    assert "Evolved adapter (ZIP)" in _downloads(app)
+    app.selectbox(key="export_model").select("warm_up").run()
+    assert "Warm-up adapter (ZIP)" in _downloads(app)
+    assert "Evolved adapter (ZIP)" not in _downloads(app)
+
+
 def test_candidates_can_be_taken_along_before_anything_is_evaluated(visit: Visit, store: Store) -> None:
     project = made.with_results(store, until="justify")
     app = visit("evaluation", project=project.id)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
+from semievol import wording
 from semievol.endpoints import is_endpoint, name_of, tuned_of
 from semievol.export import tables
-from semievol.export.adapter import is_full
+from semievol.export.adapter import is_full, plainly_tuned
 from semievol.export.caveats import unfrozen
 from semievol.jobs import launch
+from semievol.method import comparison
 from semievol.store.decisions import selections
 from semievol.store.results import outcomes
 from semievol.store.runs.rounds import get_round
@@ -73,7 +76,7 @@ def offer(here: Place, run: Run) -> None:
         if made and is_endpoint(made):
             parts.note(f"The evolved model is at the endpoint {name_of(made)}. Its server calls it {tuned_of(made)}.")
         elif made:
-            _model(here, run, Path(made))
+            _models(here, run, Path(made))
     with rest:
         downloads.download(here, "Report (HTML)", "report", "report.html", kind="primary", round_id=round_id)
         parts.note("One file with figures that opens in any browser.")
@@ -83,15 +86,37 @@ def offer(here: Place, run: Run) -> None:
     st.code(launch.command_line(here.store, here.project, run), language=None, wrap_lines=True)
 
 
-def _model(here: Place, run: Run, folder: Path) -> None:
-    """The evolved model: as an adapter and merged into its base, or as it is where all weights were trained."""
+def _models(here: Place, run: Run, evolved: Path) -> None:
+    """The choice of a model to carry away: the evolved one, or plain fine-tuning, which may do as well."""
+    plain = plainly_tuned(here.store, here.project, run.round_id)
+    if plain and is_endpoint(plain[1]):
+        plain = None
+    words, choices = wording.row_words(), ["evolved", *(["warm_up"] if plain else [])]
+    model = st.selectbox("Model", choices, format_func=words.__getitem__, key="export_model") or "evolved"
+    if plain and plain[0].id == run.round_id and _behind(here, run):
+        parts.note("Plain fine-tuning is right on more of the test records. Choose it here to carry it away.")
+    if plain and model == "warm_up":
+        _model(here, "Warm-up", Path(plain[1]), f"warm-up-round-{plain[0].place}", round_id=run.round_id, model=model)
+    else:
+        _model(here, "Evolved", evolved, f"run-{run.id}", run_id=run.id)
+
+
+def _behind(here: Place, run: Run) -> bool:
+    """Whether the evolved model is right on fewer test records than what it is compared with."""
+    found = comparison.gain(outcomes.evaluation(here.store, run.id) or {})
+    return found is not None and found.difference < 0
+
+
+def _model(here: Place, kind: str, folder: Path, name: str, **which: Any) -> None:
+    """A model: as an adapter and merged into its base, or as it is where all weights were trained. which: as for
+    `export`."""
     script = "a model card, and a script that answers without the Studio"
     if is_full(folder):
-        downloads.download(here, "Evolved model (ZIP)", "adapter", f"model-run-{run.id}.zip", run_id=run.id)
+        downloads.download(here, f"{kind} model (ZIP)", "adapter", f"model-{name}.zip", **which)
         parts.note(f"All weights were trained, so it is a complete model. It has {script}.")
         return
-    downloads.download(here, "Evolved adapter (ZIP)", "adapter", f"adapter-run-{run.id}.zip", run_id=run.id)
-    archives.merged_button(here, run)
+    downloads.download(here, f"{kind} adapter (ZIP)", "adapter", f"adapter-{name}.zip", **which)
+    archives.merged_button(here, f"model-{name}.zip", **which)
     parts.note(
         "The adapter is what fine-tuning added and needs the base model; the merged model is both in one. Each has "
         f"{script}."

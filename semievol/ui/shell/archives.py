@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from semievol.export import archive, export, restoring
 from semievol.store.data.projects import incoming_folder, project_folder
-from semievol.store.runs.runs import Run
 from semievol.ui.shell import notices, parts, router, session, state
 from semievol.ui.shell.state import Place
 
@@ -51,15 +51,16 @@ def export_button(here: Place) -> None:
     _offer(path, f"download_{here.project.id}")
 
 
-def merged_button(here: Place, run: Run) -> None:
-    """Merges the run's adapter into its base on request, then offers the model."""
-    path = project_folder(here.store, here.project.id) / "exports" / f"model-run-{run.id}.zip"
-    if st.button("Merged model (ZIP)", key=f"merge_{run.id}", width="stretch"):
+def merged_button(here: Place, name: str, **which: Any) -> None:
+    """Merges an adapter into its base on request, then offers the model under this name. which: the adapter, as for
+    `export`."""
+    path = project_folder(here.store, here.project.id) / "exports" / name
+    if st.button("Merged model (ZIP)", key=f"merge_{name}", width="stretch"):
         path.unlink(missing_ok=True)
         with parts.errors_shown(), parts.progress() as watch:
-            export(here.store, here.project, "merged", path, run_id=run.id, watch=watch)
+            export(here.store, here.project, "merged", path, watch=watch, **which)
     if path.is_file():
-        _offer(path, f"download_model_{run.id}")
+        _offer(path, f"download_{name}")
 
 
 def _offer(path: Path, key: str) -> None:
