@@ -22,6 +22,8 @@ from semievol.errors import UserError
 from semievol.store.database import open_store
 
 log = logging.getLogger("semievol")
+_BREAKS = {ord(sign): f"\\u{ord(sign):04x}" for sign in "\x85\u2028\u2029"}
+"""Signs that end a line for some readers; escaped they are the same JSON."""
 
 VERBS = (projects.add, running.add, study.add, exchange.add, workspace.add, endpoints.add)
 """The groups of verbs, as `--help` lists them."""
@@ -48,5 +50,5 @@ def _carry_out(arguments: Sequence[str] | None) -> int:
         log.exception("something broke")
         print("semievol: an unexpected error occurred; the details are above.", file=sys.stderr)
         return 1
-    text = json.dumps(result, ensure_ascii=False, allow_nan=False) if chosen.json else words
+    text = json.dumps(result, ensure_ascii=False, allow_nan=False).translate(_BREAKS) if chosen.json else words
     return terminal.write_result(text, int(code))

@@ -29,14 +29,14 @@ def add(verb: Verb) -> None:
     """The options of these verbs."""
     option = verb("run", _run, "propagate, select, fine-tune, evaluate")
     option("project", nargs="?", metavar="PROJECT")
-    option("--preset", choices=presets.PRESETS, help="named settings to start from (default: studio)")
+    option("--preset", choices=presets.PRESETS, help="named settings to start from (default: the project's own)")
     option("--config", type=Path, metavar="F.yaml", help="YAML file with settings that differ from it")
     option("--set", action="append", default=[], metavar="key=value", dest="assignments", help="change one setting")
     cluster(option)
     option("--round", type=identifier, metavar="ID", help="work in this round")
     option("--parent", type=identifier, metavar="ID", help="open a round that starts from the model of this one")
-    option("--from", choices=STAGES, default="warm_up", dest="first", help="first stage")
-    option("--until", choices=STAGES, default="evaluate", help="last stage (it is run, too)")
+    option("--from", choices=STAGES, dest="first", help="first stage (default: warm_up)")
+    option("--until", choices=STAGES, help="last stage, which is run, too (default: evaluate)")
     option("--selection", type=identifier, metavar="N", help="number of the frozen selection to fine-tune on")
     option("--resume", type=identifier, metavar="RUN", help="continue this stopped or failed run")
     option = verb("stop", _stop, "stop a run at its next safe point; what is finished is kept")
@@ -48,9 +48,17 @@ def add(verb: Verb) -> None:
 
 
 def _run(store: Store, chosen: argparse.Namespace) -> Outcome:
-    run = _start(store, chosen) if chosen.resume is None else _resumed(store, chosen)
-    advice = [*_advice(store, chosen), *_expected(store, run)]
-    print(terminal.harmless("".join(f"{line}\n" for line in advice)), end="", file=sys.stderr, flush=True)
+    if chosen.resume is None:
+        chosen.first, chosen.until = chosen.first or "warm_up", chosen.until or "evaluate"
+        run = _start(store, chosen)
+    else:
+        run = _resumed(store, chosen)
+    try:
+        advice = [*_advice(store, chosen), *_expected(store, run)]
+        print(terminal.harmless("".join(f"{line}\n" for line in advice)), end="", file=sys.stderr, flush=True)
+    except KeyboardInterrupt:  # from here on `follow` does this
+        launch.stop(store, run.id)
+        raise
     run = launch.follow(store, run.id)
     result, text = _told(store, run)
     return 0 if run.status == "done" else 1, result | ({"advice": advice} if advice else {}), text
@@ -79,6 +87,7 @@ def _expected(store: Store, run: runs.Run) -> list[str]:
 
 def _resumed(store: Store, chosen: argparse.Namespace) -> runs.Run:
     given = [chosen.project, chosen.preset, chosen.config, chosen.round, chosen.parent, chosen.selection]
+    given += [chosen.first, chosen.until]
     others = [one for one in chosen.assignments if not one.startswith("budget=")]
     if any(value is not None for value in given) or others:
         raise UserError(
@@ -169,8 +178,8 @@ def _status(store: Store, chosen: argparse.Namespace) -> Outcome:
 
 
 def _compare(store: Store, chosen: argparse.Namespace) -> Outcome:
-    found = [summary(store, run_id) for run_id in chosen.runs]
-    return 0, {"runs": found}, "\n".join(_as_text(one) for one in found)
+    found = [_told(store, runs.get_run(store, run_id)) for run_id in chosen.runs]
+    return 0, {"runs": [result for result, _ in found]}, "\n".join(text for _, text in found)
 
 
 def _told(store: Store, run: runs.Run) -> tuple[dict[str, Any], str]:
@@ -184,7 +193,8 @@ def _told(store: Store, run: runs.Run) -> tuple[dict[str, Any], str]:
 
 def _as_text(result: dict[str, Any]) -> str:
     """A run's `summary` in lines."""
-    lines = [f'Run {result["run"]} of "{result["project"]}": {result["status"]} in {result["seconds"]} s.']
+    took = "" if result["seconds"] is None else f" in {result['seconds']} s"
+    lines = [f'Run {result["run"]} of "{result["project"]}": {result["status"]}{took}.']
     if result["outcome"]:
         lines.append(f"  {result['outcome']}")
     if result["candidates"] is not None:

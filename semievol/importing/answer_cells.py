@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from semievol.errors import UserError
-from semievol.importing.numbers import in_parentheses, with_point
+from semievol.importing.numbers import has_decimal_comma, in_parentheses, with_point
 from semievol.importing.table import unfit
 from semievol.records import Record, Task
 from semievol.task.answers import LETTERS, fold, parse, parse_number
@@ -23,6 +23,8 @@ from semievol.task.answers import LETTERS, fold, parse, parse_number
 _FORMS = 'Write options as a JSON list such as ["yes", "no"], or separate them by "|".'
 _LETTER = re.compile(r"\(?([A-Za-z])[).:]?")
 _DIGITS = re.compile(r"\d{1,3}")
+_KEY = re.compile(r"\(?([A-Za-z0-9]{1,3})[).:]?")
+"""An answer that may be the key of an option, as it is written."""
 _QUOTED = r"(?:'[^'\n]*'|\"[^\"\n]*\")"
 _PRINTED = re.compile(rf"\[\s*{_QUOTED}(?:\s+{_QUOTED})+\s*\]")
 """An array of texts as numpy prints it, without commas, which Python would read as one text."""
@@ -30,20 +32,49 @@ Written = Literal["letter", "number", "text"]
 """How an answer names its option."""
 
 
-@lru_cache(maxsize=4096)
 def parse_options(cell: str) -> tuple[str, ...]:
-    """Options in a cell: JSON list, Python list or tuple, `{"A": …}`, `{"text": […]}`, or separated by `|`.
+    """Options in a cell: JSON list, Python list or tuple, `{"A": …}`, `{"text": […], "label": […]}`,
+    `[{"id": …, "text": …}]`, or separated by `|`.
 
     At least two, none blank, none repeated; else UserError. Numbers keep the form in which they are written.
     """
+    return _keyed_options(cell)[1]
+
+
+def by_key(cell: str, answer: str) -> str:
+    """The answer as the letter of its option, where the options in the cell have keys of their own (`{"0": …}`, or
+    letters with a gap) and the answer is one; else as it is. UserError for a key that no option has."""
+    keys, options = _keyed_options(cell)
+    text = answer.strip()
+    if keys in ((), tuple(LETTERS[: len(keys)])) or text in options:
+        return answer
+    match = _KEY.fullmatch(text)
+    said = match[1].casefold() if match else text.casefold()
+    folded = [key.strip().casefold() for key in keys]
+    if said in folded:
+        return LETTERS[folded.index(said)]
+    alike = (
+        _DIGITS if all(map(_DIGITS.fullmatch, folded)) else _LETTER if all(len(key) == 1 for key in folded) else None
+    )
+    if alike is not None and alike.fullmatch(said):
+        raise UserError(
+            f"answer {text[:60]} is not among the options {', '.join(keys)}", "", "Correct the answer or the options."
+        )
+    return answer
+
+
+@lru_cache(maxsize=4096)
+def _keyed_options(cell: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The keys of the options in a cell, () where they have none, and the options."""
     text = cell.strip()
     if text[:1] not in ("[", "{", "("):
-        return checked_options(tuple(part.strip() for part in text.split("|")))
+        return (), checked_options(tuple(part.strip() for part in text.split("|")))
     try:
         value = json.loads(text, parse_int=_Raw, parse_float=_Raw, parse_constant=_Raw)
     except (ValueError, RecursionError):
         value = from_python(text)
-    return checked_options(_collect(value))
+    keys, options = _collect(value)
+    return keys, checked_options(options)
 
 
 def options_in(cell: str) -> tuple[str, ...]:
@@ -73,7 +104,12 @@ class _Raw(str):
     """A number as it is written."""
 
 
-def _collect(value: Any) -> tuple[str, ...]:
+def _collect(value: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The keys of the options, () where they have none, and the options."""
+    there: tuple[str, ...] = ()
+    if isinstance(value, list) and value and all(isinstance(one, dict) and "text" in one for one in value):
+        name = next((name for name in ("label", "id", "key") if all(name in one for one in value)), None)
+        value = {"text": [one["text"] for one in value]} | ({"label": [one[name] for one in value]} if name else {})
     if isinstance(value, dict):
         texts = next((value[key] for key in ("text", "texts", "options", "choices") if key in value), None)
         labels = next((value[key] for key in ("label", "labels") if key in value), None)
@@ -84,9 +120,13 @@ def _collect(value: Any) -> tuple[str, ...]:
         ):
             # The label says which letter each text has, whatever their order.
             named = dict(zip(map(str, labels), texts, strict=True))
-            texts = [named[label] for label in sorted(named, key=lambda label: (len(label), label))]
-        keys = sorted(value) if all(len(key) == 1 for key in value) else list(value)
-        value = texts if isinstance(texts, list) else [value[key] for key in keys]
+            there = tuple(sorted(named, key=lambda label: (len(label), label)))
+            texts = [named[label] for label in there]
+        if not isinstance(texts, list):
+            given = {key: one for key, one in value.items() if one is not None}  # {"A": …, "C": null} has no option C
+            there = tuple(sorted(given) if all(len(key) == 1 for key in given) else given)
+            texts = [given[key] for key in there]
+        value = texts
     if not isinstance(value, list):
         raise UserError("The options are not a list.", "", _FORMS)
     options = []
@@ -97,7 +137,7 @@ def _collect(value: Any) -> tuple[str, ...]:
             options.append(str(option).lower())
         else:
             raise UserError(f"Option {len(options) + 1} is not text.", "", _FORMS)
-    return tuple(options)
+    return there, tuple(options)
 
 
 def from_python(text: str) -> list[str] | dict[str, Any]:
@@ -173,6 +213,10 @@ def read_answer(task: Task, options: tuple[str, ...], cell: str, form: AnswerFor
         if in_parentheses(text):
             raise UserError(
                 f"answer {text[:60]} may mean a negative number", "", "Write it with a sign, or without ()."
+            )
+        if not form.comma and has_decimal_comma(text):
+            raise UserError(
+                f"answer {text[:60]} has a decimal comma, and other answers a decimal point", "", "Write all alike."
             )
         number = parse_number(with_point(text) if form.comma else text)
         if number is None:

@@ -18,6 +18,7 @@ import pandas as pd
 from semievol.importing.accepted import Records
 from semievol.importing.duplicates import CONTROL, INSTRUCTS, INVISIBLE, MOST, Traces, gives_way
 from semievol.importing.findings import SHOWN, Finding, example
+from semievol.importing.numbers import unit_of
 from semievol.importing.table import snippet
 from semievol.records import SPLITS, Split, Task
 from semievol.task.answers import answer_text, parse_number
@@ -263,7 +264,8 @@ def _labels(task: Task, records: Records) -> list[Finding]:
     if task.kind == "classification":
         numbers = defaultdict(list)
         for label in task.labels:
-            if (number := parse_number(label)) is not None:
+            plain = unit_of(label) is not None or label.strip().isdecimal()  # "room 1" and "floor 1" differ
+            if plain and (number := parse_number(label)) is not None:
                 numbers[number].append(label)
         alike = [", ".join(group) for group in numbers.values() if len(group) > 1]
         if alike:

@@ -53,6 +53,8 @@ _LABELING = (
     *("agent", "bearbeiter", "date", "datum", "time", "timestamp", "split", "fold", "source"),
 )
 """Words of columns that tell who labeled a record, and when."""
+_ABOUT_ANSWERS = ("language", "lang", "confidence", "probability", "sprache", "langue")
+"""Words of columns that tell something else about an answer: target_language, label_confidence."""
 _PLURAL = ("answer", "context")
 _NUMBERED = re.compile(r"(.*?) ?([a-z]|\d{1,2})")
 
@@ -106,11 +108,21 @@ def named(columns: list[str], role: str) -> list[str]:
 
 
 def best(columns: list[str], role: str) -> str | None:
-    """The column whose name fits best; shorter names first among equals, then the order of the file."""
+    """The column whose name fits best; shorter names first among equals, then the order of the file. Of answers, one
+    that is named correct comes first, and one that is named like a detail of an answer (label_source) last."""
 
-    def key(column: str) -> tuple[int, int, int]:
-        place = rank(column, role)
-        return (2 * len(_NAMES[role]) if place is None else place, len(words(column)), columns.index(column))
+    def key(column: str) -> tuple[bool, bool, int, int, int]:
+        place, there = rank(column, role), {word.rstrip("0123456789") for word in words(column)}
+        of_answer = role == "answer" and place is not None
+        detail = of_answer and not there.isdisjoint((*_LABELING, *_ABOUT_ANSWERS))
+        correct = of_answer and "correct" in there
+        return (
+            detail,
+            not correct,
+            2 * len(_NAMES[role]) if place is None else place,
+            len(words(column)),
+            columns.index(column),
+        )
 
     return min(columns, key=key, default=None)
 

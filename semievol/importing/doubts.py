@@ -19,7 +19,7 @@ from semievol.importing.forms.unfolding import EARLIER, QUESTION, hold, looks_ne
 from semievol.importing.joined_columns import joined_name
 from semievol.importing.label_names import are_numbers
 from semievol.importing.mapping import Mapping, map_option
-from semievol.importing.numbers import decimal_comma, in_parentheses, numbers, unit_of, with_point
+from semievol.importing.numbers import decimal_comma, in_parentheses, numbers, unclear_points, unit_of, with_point
 from semievol.importing.readers.missing import MISSING
 from semievol.importing.table import Table
 from semievol.importing.task_kind import known_answers, repeat
@@ -224,6 +224,13 @@ def _answers(tables: Tables[Split, Table], mapping: Mapping, task: Task) -> Iter
             yield _doubt(
                 "decimal_comma", {"labeled": answers.total()}, what, remedy, examples, correction, "--task text"
             )
+        elif unclear := unclear_points(answers):
+            one = unclear[0]
+            total = sum(answers[answer] for answer in dict.fromkeys(unclear))
+            what = f"Points that may stand between thousands were read as decimal points: {plural(total, 'answer')}."
+            examples = tuple(example("labeled", 0, answer) for answer in unclear[:SHOWN])
+            remedy = f"If {one} means thousands, write the numbers without these points."
+            yield _doubt("unclear_points", {"labeled": total}, what, remedy, examples)
     odd = [label for label in task.labels if not any(char.isalnum() for char in label) or label == r"\N"]
     if odd and len(odd) < len(task.labels) and all(len(label) < 4 and label.isascii() for label in odd):
         total = sum(answers[label] for label in odd)

@@ -24,7 +24,8 @@ pp px pt ct cent cents euro euros dollar dollars pound pounds
 _MONEY = "usd eur gbp chf jpy inr us$ $ € £ ¥ ₹ rs rs."
 _CURRENCIES = frozenset(_MONEY.split())
 _UNITS = frozenset(_MEASURES.split()) | _CURRENCIES
-_COMMA = re.compile(r"[^\d,.]*?[-+\u2212]?(?P<whole>\d{1,3}(?:\.\d{3})+|\d+)(?:,(?P<part>\d+))?[^\d,.]*\.?")
+_COMMA = re.compile(r"[^\d,.]*?[-+\u2212]?(?P<whole>[1-9]\d{0,2}(?:\.\d{3})+|\d+)(?:,(?P<part>\d+))?[^\d,.]*\.?")
+_NO_THOUSANDS = re.compile(r"\d,(?:\d{1,2}|\d{4,})(?![\d,])")
 _PARENTHESES = re.compile(r"\(\s*[$€£¥₹]?\s*\d[\d.,\s]*%?\s*\)")
 
 
@@ -41,8 +42,27 @@ def decimal_comma(answers: Iterable[str]) -> bool:
         match = _COMMA.fullmatch(answer.strip()) if len(answer) <= _LONGEST else None
         if match is None:
             return False
-        sure = sure or (match["part"] is not None and ("." in match["whole"] or len(match["part"]) != 3))
+        part, whole = match["part"], match["whole"]
+        sure = sure or (part is not None and ("." in whole or len(part) != 3 or whole == "0"))
     return sure
+
+
+def has_decimal_comma(answer: str) -> bool:
+    """Whether a comma in the answer cannot stand between thousands: 12,5."""
+    return _NO_THOUSANDS.search(answer) is not None
+
+
+def unclear_points(answers: Iterable[str]) -> list[str]:
+    """The answers with points that may stand between thousands (2.500), if no answer has a point that stands elsewhere;
+    two and a half or two thousand five hundred is then anybody's guess."""
+    found = []
+    for answer in answers:
+        for number in re.findall(r"\d[\d.]*", answer.strip().rstrip(".")):
+            if "." in number:
+                if not re.fullmatch(r"[1-9]\d{0,2}(?:\.\d{3})+", number):
+                    return []
+                found.append(answer)
+    return found
 
 
 def with_point(answer: str) -> str:

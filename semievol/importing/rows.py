@@ -19,6 +19,7 @@ from semievol.importing.accepted import AcceptedRows, ReadCells, join_context
 from semievol.importing.answer_cells import (
     AnswerForm,
     answer_form,
+    by_key,
     checked_options,
     parse_options,
     read_answer,
@@ -91,6 +92,12 @@ def rows_of(split: Split, table: Table, mapping: Mapping, task: Task, rejects: l
             column = mapping.options or ", ".join(mapping.choices)
             value = listed or " | ".join(cells[i] or "" for i in choices)
             rejects.append(Reject(number, column, snippet(value), error.what, error.remedy))
+            continue
+        try:
+            answer = by_key(listed, answer) if options and mapping.options and answer.strip() else answer
+        except UserError as error:
+            column = mapping.answer_in(split) or ""
+            rejects.append(Reject(number, column, snippet(answer), error.what, error.remedy))
             continue
         try:
             earlier = earlier_turns(before)

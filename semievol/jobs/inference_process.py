@@ -96,7 +96,10 @@ def _exchange(home: Path, line: bytes, watch: Watch) -> dict[str, Any]:
         stream.write(line)
         stream.flush()
         for said in stream:
-            reply = dict(json.loads(said))
+            try:
+                reply = dict(json.loads(said))
+            except ValueError:  # the process has ended in the middle of the line
+                break
             if "doing" not in reply:
                 return reply
             watch(_DOING[reply["doing"]] + (": {:,} of {:,} done".format(*reply["of"]) if "of" in reply else ""))

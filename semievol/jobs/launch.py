@@ -6,6 +6,7 @@ A worker is a process in a session of its own, so that it outlives the browser, 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shlex
 import sys
@@ -52,7 +53,8 @@ def start(
     round_id: int | None = None,
     parent_id: int | None = None,
 ) -> runs.Run:
-    """Queues a run and starts a worker if there is none. The same run is not queued twice.
+    """Queues a run and starts a worker if there is none. The same run is not queued twice: where one waits or runs, it
+    is returned.
 
     round_id: the round to work in, whose own settings then apply. None: the round of these settings, opened if there is
     none; if it came finished with an archive, a new one with another seed (`planning.config_to_run`).
@@ -61,7 +63,14 @@ def start(
     if round_id is None:
         config = planning.config_to_run(store, project, config, parent_id) if first == "warm_up" else config
         _check_asked(store, config, first, until)
+        if selection is not None and planning.begun(store, project, config, parent_id) is None:
+            raise UserError(
+                f"There is no selection {selection}: no round has these settings yet.",
+                "--selection",
+                "Leave it out, or name the round with --round.",
+            )
         round_ = planning.open_round(store, project, config, first, parent_id)
+        config = rounds.with_settings_of(round_, config)
     else:
         round_ = rounds.get_round(store, round_id)
         if round_.project_id != project.id:
@@ -69,11 +78,7 @@ def start(
         config = rounds.with_settings_of(round_, config)
         _check_asked(store, config, first, until)
     planning.check_ready(store, round_, first, selection)
-    for waiting in runs.queue(store):
-        same_work = (waiting.round_id, waiting.first, waiting.until) == (round_.id, first, until)
-        if same_work and (waiting.selection, waiting.config) == (selection, config):
-            return waiting
-    run = runs.enqueue(store, round_.id, config, first, until, selection)
+    run = runs.enqueue(store, round_.id, config, first, until, selection, once=True)
     ensure_worker(store)
     return run
 
@@ -209,7 +214,8 @@ def command_line(store: Store, project: projects.Project, run: runs.Run) -> str:
     On one line it would be broken after any hyphen of an option's name.
     """
     round_ = rounds.get_round(store, run.round_id)
-    words = ["python", "-m", "semievol", "run", project.name, "--preset", run.config.preset]
+    name = str(project.id) if project.name.startswith("-") else project.name  # else it would be read as an option
+    words = ["python", "-m", "semievol", "run", name, "--preset", run.config.preset]
     where: list[str] = []
     if run.first != "warm_up":
         where += ["--round", str(round_.id)]
@@ -236,7 +242,14 @@ def differences(config: Config) -> list[tuple[str, str]]:
             for key in value:
                 walk(f"{path}.{key}" if path else key, value[key], default.get(key))
         elif value != default or path in ("model", "propagation.embedder"):
-            flat.append((path, yaml.safe_dump(value, default_flow_style=True, width=10**6).splitlines()[0]))
+            flat.append((path, _on_one_line(value)))
 
     walk("", config.model_dump(mode="json"), presets.preset(config.preset))
     return flat
+
+
+def _on_one_line(value: object) -> str:
+    """A value as YAML. Text of several lines is written as JSON, which YAML reads as well."""
+    lines = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True).splitlines()
+    whole = lines[:-1] if lines[-1] == "..." else lines
+    return whole[0] if len(whole) == 1 else json.dumps(value)

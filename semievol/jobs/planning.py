@@ -200,8 +200,9 @@ def small_budget(store: Store, project: projects.Project, config: Config) -> sma
     return small_budgets.advice(config, task, labeled, counts.get("unlabeled", 0), counts.get("test", 0))
 
 
-def check_ready(store: Store, round_: rounds.Round, first: str, selection: int | None) -> None:
-    """Raises UserError if the first stage needs results of an earlier one that no active or waiting run will make."""
+def check_ready(store: Store, round_: rounds.Round, first: str, selection: int | None, awaited: bool = True) -> None:
+    """Raises UserError if the first stage needs results of an earlier one that are not there. awaited: those that an
+    active or waiting run is going to make count as there."""
     if selection is not None and selection not in [
         frozen["number"] for frozen in selections.selections(store, round_.id)
     ]:
@@ -209,7 +210,7 @@ def check_ready(store: Store, round_: rounds.Round, first: str, selection: int |
             f"There is no selection {selection} in this round.", "--selection", "Freeze one, or choose another."
         )
     there = _finished(store, round_)
-    coming = _coming(store, round_.id)
+    coming = _coming(store, round_.id) if awaited else set()
     uses_warm_up = round_.config.propagation.uses_warm_up
     if first in ("respond", "justify") and uses_warm_up and "warm_up" not in there | coming:
         raise UserError("This round has no warm-up adapter yet.", f"--from {first}", "Begin with warm_up.")

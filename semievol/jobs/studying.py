@@ -87,7 +87,9 @@ def start(store: Store, project: Project, config: Config, arms: Sequence[str], s
     for run in runs.list_studies(store, project.id):
         if Spec.of(run) == wanted:
             if run.status in runs.RESUMABLE:
-                return launch.resume(store, run.id)
+                resumed = runs.resume(store, run.id, config=config)  # on as many threads or devices as is asked now
+                launch.ensure_worker(store)
+                return resumed
             if run.status in NOT_ENDED or not _missing(store, wanted):
                 return run
     run = studies.enqueue(store, project.id, config, wanted)

@@ -29,12 +29,12 @@ from semievol.errors import UserError
 from semievol.jobs import remote_models, studying
 from semievol.jobs.environment import for_models, loaded
 from semievol.jobs.launch import log_path, reached_queue, take_worker_lock
-from semievol.jobs.planning import make_plan
+from semievol.jobs.planning import check_ready, make_plan
 from semievol.method.evolve import evolve
 from semievol.method.local_models import base_is_used, other_models
 from semievol.method.protocols import OutOfBudget, Stopped
 from semievol.store.database import Store, open_store
-from semievol.store.runs import claims, liveness, runs
+from semievol.store.runs import claims, liveness, rounds, runs
 from semievol.store.runs.journal import StoreJournal
 from semievol.study.journal import Watcher
 from semievol.task.prompts import PROMPT_VERSION
@@ -139,6 +139,8 @@ def _work(store: Store, run: runs.Run) -> None:
         watcher = studying.StudyWatcher(store, run)
         studying.carry_out(store, run, engine_for(watcher), watcher)
         return
+    # The run before it, which was to make what this one needs, may have been stopped or have failed.
+    check_ready(store, rounds.get_round(store, run.round_id), run.first, run.selection, awaited=False)
     plan, remarks = make_plan(store, run)
     log.info(
         "%d labeled, %d unlabeled, %d calibration, %d test records",

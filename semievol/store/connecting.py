@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pysqlite3.dbapi2 as driver
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import NullPool
 
 from semievol.errors import UserError
@@ -20,7 +20,8 @@ _SERVER_DRIVER = "postgresql+psycopg"
 
 def to_file(file: Path) -> Engine:
     """An engine of a SQLite file."""
-    engine = create_engine(f"sqlite:///{file}", module=driver, poolclass=NullPool)
+    # Not as text, in which a "?" or "%20" of a folder's name would mean something else.
+    engine = create_engine(URL.create("sqlite", database=str(file)), module=driver, poolclass=NullPool)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:

@@ -232,7 +232,11 @@ class Store:
 def open_store(home: Path | None = None) -> Store:
     """The store of a workspace: `home`, else $SEMIEVOL_HOME, else ~/.semievol. $SEMIEVOL_DATABASE_URL may name another
     database. It is made if there is none, migrated if it is old, and cheap to open again."""
-    folder = Path(home or os.environ.get("SEMIEVOL_HOME") or Path.home() / ".semievol").expanduser().absolute()
+    folder = Path(home or os.environ.get("SEMIEVOL_HOME") or Path.home() / ".semievol")
+    try:
+        folder = folder.expanduser().absolute()
+    except RuntimeError:
+        raise UserError("There is no such user.", str(folder), "Choose another workspace with SEMIEVOL_HOME.") from None
     url = os.environ.get("SEMIEVOL_DATABASE_URL") or None
     with _opening:
         store = _open.get((folder, url))

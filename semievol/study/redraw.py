@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from semievol.config import Config
+from semievol.errors import UserError
 from semievol.importing.splits import cut_calibration, together
 from semievol.method.protocols import Plan
 from semievol.method.suited import suited
@@ -64,16 +65,39 @@ class Material:
 def redraw(records: Sequence[Record], sizes: Mapping[Split, int], seed: int) -> dict[Split, list[Record]]:
     """Splits of the given sizes, drawn without replacement from all records.
 
-    Records of equal content or of the same group stay together, in the split of the first that is drawn; the sizes are
-    kept exactly only where there are none.
+    Records of equal content or of the same group stay together; the sizes are kept exactly only where there are none.
+    Raises UserError where groups are so large that a split gets none.
     """
     order = np.random.default_rng(seed).permutation(len(records))
-    unit_of = {record.content_hash: name for name, unit in together(records).items() for record in unit}
+    units = together(records)
+    unit_of = {record.content_hash: name for name, unit in units.items() for record in unit}
+    in_order = [(unit_of[records[place].content_hash], records[place]) for place in order]
     drawn: dict[Split, list[Record]] = {split: [] for split in sizes}
-    home: dict[str, Split] = {}
-    waiting = [split for split, size in sizes.items() for _ in range(size)]
-    for position, split in zip(order, waiting, strict=False):
-        record = records[position]
-        split = home.setdefault(unit_of[record.content_hash], split)
-        drawn[split].append(replace(record, split=split))
+    if any(record.group for record in records):
+        for split, unit in _whole([units[name] for name in dict.fromkeys(name for name, _ in in_order)], sizes):
+            drawn[split] += [replace(record, split=split) for record in unit]
+    else:  # the few of equal content follow the first of them
+        home: dict[str, Split] = {}
+        waiting = [split for split, size in sizes.items() for _ in range(size)]
+        for (name, record), split in zip(in_order, waiting, strict=False):
+            split = home.setdefault(name, split)
+            drawn[split].append(replace(record, split=split))
+    if empty := [split for split, size in sizes.items() if size and not drawn[split]]:
+        raise UserError(
+            f"The groups of records are too large to draw {' and '.join(empty)} records anew.",
+            "study",
+            "Use data with more groups, or without a group column.",
+        )
     return drawn
+
+
+def _whole(units: Sequence[list[Record]], sizes: Mapping[Split, int]) -> Iterator[tuple[Split, list[Record]]]:
+    """Every unit with its split: the first that has room for all of it, else the one with the most room, until all are
+    full."""
+    room = dict(sizes)
+    for unit in units:
+        if max(room.values()) <= 0:
+            return
+        split = next((one for one, left in room.items() if left >= len(unit)), max(room, key=room.__getitem__))
+        room[split] -= len(unit)
+        yield split, unit

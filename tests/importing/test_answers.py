@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semievol.errors import UserError
-from semievol.importing.answer_cells import AnswerForm, answer_form, parse_options, read_answer
+from semievol.importing.answer_cells import AnswerForm, answer_form, by_key, parse_options, read_answer
 from semievol.records import Task
 
 CHOICE = Task("multiple_choice")
@@ -151,3 +154,27 @@ def test_labels_say_which_letter_an_option_has() -> None:
     assert parse_options('{"text": ["two", "one"], "label": ["B", "A"]}') == ("one", "two")
     assert parse_options('{"text": ["ten", "nine"], "label": ["10", "9"]}') == ("nine", "ten")
     assert parse_options("{'text': ['two', 'one'], 'label': ['B', 'A']}") == ("one", "two")
+
+
+@pytest.mark.parametrize(
+    ("options", "answer", "letter"),
+    [
+        ({"A": "one", "B": "two", "D": "four", "E": "five"}, "D", "C"),
+        ({"A": "one", "B": "two", "D": "four", "E": "five"}, "(e)", "D"),
+        ({"A": "one", "B": "two", "C": None, "D": "four"}, "D", "C"),
+        ({"0": "one", "1": "two", "2": "three"}, "1", "B"),
+        ({"text": ["one", "two", "three"], "label": ["0", "1", "2"]}, "2", "C"),
+        ([{"id": "A", "text": "one"}, {"id": "B", "text": "two"}], "B", "B"),
+        ([{"label": "x", "text": "one"}, {"label": "y", "text": "two"}], "Y", "B"),
+        ({"1": "2", "2": "1"}, "2", "2"),  # the text of an option
+        (["one", "two"], "B", "B"),
+    ],
+)
+def test_an_answer_means_the_option_with_this_key(options: Any, answer: str, letter: str) -> None:
+    """Once the fourth letter meant the fourth option, also where the options were called A, B, D and E."""
+    assert by_key(json.dumps(options), answer) == letter
+
+
+def test_a_key_that_no_option_has_is_refused() -> None:
+    with pytest.raises(UserError, match="answer C is not among the options A, B, D"):
+        by_key('{"A": "one", "B": "two", "D": "four"}', "C")

@@ -48,10 +48,31 @@ def test_a_column_with_decimal_commas_is_numeric() -> None:
         (["€ 1.234,50", "3,5 €"], True),
         (["1.234", "2"], False),
         (["1.234", "2,5"], True),
+        (["0,125", "1,250", "12,375"], True),  # no thousands begin with 0
+        (["12,5", "0.250"], False),
     ],
 )
 def test_one_sure_comma_decides_if_no_number_contradicts(answers: list[str], comma: bool) -> None:
     assert decimal_comma(answers) is comma
+
+
+def test_a_number_that_is_written_otherwise_than_the_rest_is_refused() -> None:
+    """12,5 among numbers with points once became 125."""
+    mixed = rows(["0.250", "1.5", "12,5", "1,250", *"12345678"])
+    result = imported(mixed, "question=text,answer=amount", kind="numeric")
+    read = [record.answer for record in result.records if record.split == "labeled"]
+    assert read[:3] == ["0.250", "1.5", "1250"]
+    (reject,) = result.report["labeled"].rejects
+    assert "12,5 has a decimal comma" in reject.reason
+
+
+@pytest.mark.parametrize(
+    ("answers", "asks"),
+    [(["900", "2.500", "4.500"], True), (["0.500", "2.500"], False), (["2.5", "2.500"], False), (["3", "4"], False)],
+)
+def test_points_that_may_stand_between_thousands_are_told(answers: list[str], asks: bool) -> None:
+    result = imported(rows([*answers, *map(str, range(10, 22 - len(answers)))]), "question=text,answer=amount")
+    assert ("unclear_points" in found(result)) is asks
 
 
 def test_few_whole_numbers_that_repeat_may_be_labels() -> None:

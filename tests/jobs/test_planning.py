@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -233,8 +235,14 @@ def test_a_parent_tuned_again_opens_another_child(store: Store, project: project
 
 def test_the_same_run_is_queued_once(store: Store, project: projects.Project) -> None:
     config = load("paper")
-    assert launch.start(store, project, config).id == launch.start(store, project, config).id
+    first = launch.start(store, project, config)
+    assert launch.start(store, project, config).id == first.id
     assert len(runs.queue(store)) == 1
+    claims.claim(store, first.id, os.getpid())
+    assert launch.start(store, project, config).id == first.id, "nor while it runs"
+    with ThreadPoolExecutor(6) as pool:
+        started = [pool.submit(launch.start, store, project, config, until="justify") for _ in range(6)]
+    assert len({one.result().id for one in started}) == 1, "nor from several places at once"
 
 
 @pytest.mark.parametrize(
@@ -243,13 +251,17 @@ def test_the_same_run_is_queued_once(store: Store, project: projects.Project) ->
         ("tune", {}, "no round with these settings"),
         ("respond", {}, "no round with these settings"),
         ("warm_up", {"parent_id": 99}, "no round 99"),
+        ("warm_up", {"selection": 3}, "no selection 3"),
     ],
 )
 def test_a_span_that_cannot_begin_is_refused_and_leaves_nothing_behind(
     store: Store, project: projects.Project, first: str, extra: dict[str, int], named: str
 ) -> None:
     with pytest.raises(UserError, match=named):
-        launch.start(store, project, load("paper"), first, parent_id=extra.get("parent_id"))
+        launch.start(
+            store, project, load("studio"), first, selection=extra.get("selection"), parent_id=extra.get("parent_id")
+        )
+    assert versions.calibration(store, project.id) is None
     assert rounds.list_rounds(store, project.id) == []
     assert runs.list_runs(store) == []
 
@@ -296,7 +308,25 @@ def test_the_command_line_that_repeats_a_run_names_its_round_parent_and_selectio
     told = launch.command_line(store, project, runs.get_run(store, tuned.id))
     assert told.endswith(f"--round {parent.round_id} --from tune --until evaluate --selection 1")
     child = launch.start(store, project, config, parent_id=parent.round_id)
+    assert child.id != tuned.id
     assert f"--parent {parent.round_id}" in launch.command_line(store, project, child)
+
+
+def test_the_command_line_names_what_the_data_made_of_the_settings_and_stays_on_one_line(
+    store: Store, project: projects.Project
+) -> None:
+    config = load(
+        "studio", None, [*CUT, "propagation.weighting=auto", 'propagation.collaborators.0.name="two\\nlines"']
+    )
+    run = launch.start(store, project, config)
+    assert run.config == rounds.get_round(store, run.round_id).config
+    again = launch.start(store, project, config, "retrieve", "justify")
+    assert (again.round_id, again.config) == (run.round_id, run.config), (
+        "what `auto` came to: other settings do not fit"
+    )
+    assert again.config.propagation.weighting != "auto"
+    assert 'collaborators=[{"name": "two\\nlines"' in launch.command_line(store, project, run)
+    assert f"run {project.id} --preset" in launch.command_line(store, replace(project, name="-minus"), run)
 
 
 @pytest.mark.parametrize("model", ["neighbours", "regression"])

@@ -30,13 +30,19 @@ def project(store: Store) -> Project:
 
 
 def _run(
-    store: Store, project: Project, status: Ending, at: str, share: float = 0.5, first: str = "warm_up", **how: int
+    store: Store,
+    project: Project,
+    status: Ending,
+    at: str,
+    share: float = 0.5,
+    first: str = "warm_up",
+    selection: int | None = None,
 ) -> Run:
     """A run of the first round up to `evaluate` (or up to `at`, if it is done), ended in this stage."""
     config: Config = load("studio")
     round_ = rounds.open_round(store, project.id, config)
     until = at if status == "done" else "evaluate"
-    run = claims.claim(store, runs.enqueue(store, round_.id, config, first, until, **how).id, os.getpid())
+    run = claims.claim(store, runs.enqueue(store, round_.id, config, first, until, selection).id, os.getpid())
     journal = StoreJournal(store, run)
     for stage in STAGES[STAGES.index(first) : STAGES.index(at)]:
         journal.progress(stage, 1, 1)

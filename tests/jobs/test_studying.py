@@ -76,6 +76,9 @@ def test_a_killed_study_goes_on_with_the_next_arm_to_the_same_numbers(store: Sto
     assert 0 < len(done) < 2 * len(ARMS)
     resumed = studying.start(store, again, CONFIG, ARMS, 2)
     assert resumed.id == run.id, "asking for the same study resumes it"
+    runs.request_stop(store, run.id)
+    resumed = studying.start(store, again, CONFIG.model_copy(update={"threads": 3}), ARMS, 2)
+    assert (resumed.id, resumed.config.threads) == (run.id, 3), "on as many threads as are asked for now"
     engine = Learner()
     assert carried_out(store, resumed, engine).status == "done"
     assert len(engine.trained) < 2 * 3, "what was finished is not done again"

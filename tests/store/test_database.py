@@ -51,6 +51,21 @@ def test_the_workspace_belongs_to_its_user_alone(file_store: Store) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["a?1", "a?2", "c%20d", "e#f", "g:h@i"])
+def test_a_workspace_of_any_name_has_a_database_of_its_own(tmp_path: Path, name: str) -> None:
+    store = open_store(tmp_path / name)
+    assert projects.list_projects(store) == []
+    projects.create_project(store, "P")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name]
+    assert (store.home / "studio.db").stat().st_size > 0
+
+
+def test_a_home_of_nobody_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEMIEVOL_HOME", "~no-such-user-here/x")
+    with pytest.raises(UserError, match="no such user"):
+        open_store()
+
+
 def test_the_environment_names_the_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEMIEVOL_HOME", str(tmp_path / "elsewhere"))
     assert open_store().home == tmp_path / "elsewhere"

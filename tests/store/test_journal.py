@@ -246,6 +246,29 @@ def test_a_run_that_only_evaluates_begins_with_what_the_run_that_made_the_model_
     assert [r.answer for r in maker.predictions("base")] == ["road", None]
 
 
+def test_an_evaluation_that_is_resumed_goes_on_with_the_model_it_began_with(world: World) -> None:
+    """Else its rows would be of two models, where another was made meanwhile."""
+    world.journal.save_adapter("tune", str(world.store.home / "first"))
+    world.journal.progress("tune", 1, 1)
+    world.journal.save_predictions("evolved", [response("t0", "evolved")])
+    claims.finish(world.store, world.run.id, world.run.attempt, "done")
+    only = runs.enqueue(world.store, world.round.id, world.run.config, "evaluate")
+    told = StoreJournal(world.store, claims.claim(world.store, only.id, os.getpid()))
+    told.progress("evaluate", 0, 1)
+    assert told.adapter("tune") == str(world.store.home / "first")
+    claims.finish(world.store, only.id, 1, "interrupted")
+    again = runs.enqueue(world.store, world.round.id, world.run.config, "tune")
+    other = StoreJournal(world.store, claims.claim(world.store, again.id, os.getpid()))
+    other.progress("tune", 1, 1)
+    other.save_adapter("tune", str(world.store.home / "second"))
+    claims.finish(world.store, again.id, 1, "done")
+    assert outcomes.evolved_adapter(world.store, world.round.id) == str(world.store.home / "second")
+    runs.resume(world.store, only.id)
+    told = StoreJournal(world.store, claims.claim(world.store, only.id, os.getpid()))
+    assert told.adapter("tune") == str(world.store.home / "first")
+    assert [r.answer for r in told.predictions("evolved")] == ["road"]
+
+
 def test_what_a_selection_is_made_of_holds_the_decisions_and_no_hidden_gold(full: World) -> None:
     decide = decisions.decide
     decide(full.store, full.project.id, full.round.id, "u1", "skip", "road")

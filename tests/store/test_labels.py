@@ -68,6 +68,19 @@ def test_labels_of_records_that_are_not_there_go_on_waiting(world: World) -> Non
     assert labels.waiting(store, project.id) == {gone.id: "waste"}
 
 
+def test_labels_that_the_task_no_longer_knows_go_on_waiting(world: World) -> None:
+    store, project, version_id = _project(world)
+    one, two = [r for r in load_records(store, version_id) if r.split == "unlabeled"][:2]
+    labels.note(store, project.id, one.id, "waste")
+    labels.note(store, project.id, two.id, "water")
+    fewer = Task("classification", tuple(label for label in TASK.labels if label != "waste"))
+    kept = [r for r in load_records(store, version_id) if r.answer != "waste"]
+    versions.store_version(store, project.id, kept, {}, [], [], fewer)
+    after = {r.id: r for r in load_records(store, labels.make_version(store, project.id))}
+    assert (after[one.id].split, after[two.id].answer) == ("unlabeled", "water")
+    assert labels.waiting(store, project.id) == {one.id: "waste"}
+
+
 def test_a_number_is_stored_as_others_are_and_words_are_none(store: Store) -> None:
     task = Task("numeric")
     project = projects.create_project(store, "numbers", task)

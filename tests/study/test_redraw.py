@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from semievol.errors import UserError
+from semievol.importing.splits import together
 from semievol.records import Record, Split
 from semievol.study.redraw import Material, redraw
 from tests.study.learner import TASK, known
@@ -32,14 +35,29 @@ def test_equal_content_and_groups_stay_together(sizes: dict[Split, int], seed: i
     records += [
         Record(f"g{i}", f"own text {i}", (), "road", group=f"group {kind}") for i, kind in enumerate(kinds[18:])
     ]
-    drawn = redraw(records, sizes, seed)
-    assert sum(map(len, drawn.values())) == sum(sizes.values())
+    try:
+        drawn = redraw(records, sizes, seed)
+    except UserError:  # a split would get none
+        return
+    assert sum(map(len, drawn.values())) >= sum(sizes.values()) or sum(map(len, drawn.values())) == len(records)
+    largest = max(map(len, together(records).values()))
+    assert all(len(drawn[split]) < size + largest for split, size in sizes.items())
     for name in ("question", "group"):
         homes: dict[str, set[str]] = {}
         for split, found in drawn.items():
             for record in found:
                 homes.setdefault(getattr(record, name) or record.id, set()).add(split)
         assert all(len(home) == 1 for home in homes.values())
+
+
+def test_groups_do_not_take_the_records_of_the_other_splits() -> None:
+    """Once every group went whole to the split of its first record, and hardly any test record was left."""
+    records = [replace(record, group=f"group {i // 5}") for i, record in enumerate(known(100))]
+    wanted: dict[Split, int] = {"labeled": 20, "unlabeled": 60, "test": 20}
+    assert {split: len(found) for split, found in redraw(records, wanted, 0).items()} == wanted
+    one = [replace(record, group="all the same") for record in records]
+    with pytest.raises(UserError, match="too large to draw labeled and test records anew"):
+        redraw(one, wanted, 0)
 
 
 def test_another_seed_draws_other_splits_and_the_same_seed_the_same() -> None:

@@ -52,9 +52,13 @@ def without_blank(table: Table, row: int) -> Table:
 
 
 def without_row_numbers(table: Table) -> Table:
-    """The table without a first column `NUMBERS`. UserError where it holds anything but different whole numbers."""
+    """The table without a first column `NUMBERS`. UserError where it holds anything but different whole numbers, or
+    nothing."""
     if table.columns[0] != NUMBERS:
         return table
+    if _is_empty(table, NUMBERS):  # the table begins in a later column
+        table.notes.append("Columns with neither a name nor a value were left out: 1.")
+        return replace(table, cells=table.cells.remove_column(0))
     column = table.cells.column(0)
     whole = pc.all(pc.match_substring_regex(column, r"^[0-9]+$")).as_py()
     if not whole or column.null_count or pc.count_distinct(column).as_py() < len(column):

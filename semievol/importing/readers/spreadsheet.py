@@ -22,7 +22,7 @@ from openpyxl.xml.functions import iterparse
 
 from semievol.errors import UserError
 from semievol.importing.forms.unfolding import Tally
-from semievol.importing.readers.blank_names import NUMBERS, without_row_numbers
+from semievol.importing.readers.blank_names import named, without_blank
 from semievol.importing.readers.content import Content
 from semievol.importing.readers.header import settled, unnamed
 from semievol.importing.readers.overrides import AS_FOUND, ReadAs
@@ -78,7 +78,7 @@ def read_xlsx(content: Content, limits: Limits, read_as: ReadAs = AS_FOUND) -> T
         raise UserError(
             f"The workbook is damaged or not an XLSX file ({str(error)[:120]}).", content.name, _SAVE_AGAIN
         ) from None
-    return settled(without_row_numbers(writer.finished()), first, read_as.header)
+    return settled(without_blank(writer.finished(), first), first, read_as.header)
 
 
 class _Reader(ExcelReader):
@@ -194,10 +194,7 @@ def _read_sheet(sheet: Any, formulas: Any, writer: TableWriter, limits: Limits, 
             if values:
                 first = number
                 names = [(value or "").strip() for value in values]
-                if len(names) > 1 and not names[0] and all(names[1:]):
-                    names[0] = NUMBERS
-                if header == "no":
-                    names = unnamed(len(names))
+                names = unnamed(len(names)) if header == "no" else named(names)
                 check_columns(names, writer.file.name, limits, number)
                 writer.widen(names)
             if header != "no" or not values:

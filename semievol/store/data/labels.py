@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, delete, func, select, update
 
 from semievol.errors import UserError
+from semievol.records import Task
 from semievol.store import schema, settings
 from semievol.store.data.records import find_record
 from semievol.store.data.versions import id_in_use, next_version, task_in
@@ -58,17 +59,20 @@ def discard(store: Store, project_id: int) -> None:
 def make_version(store: Store, project_id: int) -> int:
     """Makes the next version, in which every waiting label is the known answer of its record, and returns its id. An
     unlabeled record becomes a labeled one, and its hidden gold is dropped. Labels of records that the version in use
-    does not have go on waiting. Raises UserError where there is none to use."""
+    does not have, and those that its task no longer knows, go on waiting. Raises UserError where there is none to use.
+    """
     r, v, g = schema.records.c, schema.versions.c, schema.hidden_gold.c
     with store.write() as connection:
         labels = _waiting(connection, project_id)
         version_id = next_version(connection, project_id)
-        unused = {}
+        unused, task = {}, task_in(connection, version_id)
         for record_id, label in labels.items():
-            mine = (r.version_id == version_id) & (r.record_id == record_id) & r.split.in_(CHANGEABLE)
-            changed = connection.execute(update(schema.records).where(mine).values(answer=label, split="labeled"))
-            if not changed.rowcount:
+            answer = _answer_of(connection, version_id, task, record_id, label)
+            if answer is None:
                 unused[record_id] = label
+                continue
+            mine = (r.version_id == version_id) & (r.record_id == record_id)
+            connection.execute(update(schema.records).where(mine).values(answer=answer, split="labeled"))
             gold = (g.version_id == version_id) & (g.record_id == record_id)
             connection.execute(delete(schema.hidden_gold).where(gold))
         if len(unused) == len(labels):
@@ -79,6 +83,15 @@ def make_version(store: Store, project_id: int) -> int:
         connection.execute(update(schema.versions).where(v.id == version_id).values(counts=counts))
         settings.write(connection, settings.labels_of(project_id), unused)
     return version_id
+
+
+def _answer_of(connection: Connection, version_id: int, task: Task, record_id: str, label: str) -> str | None:
+    """The label as an answer to a record of this version; None where it is none, or where there is no such record."""
+    try:
+        _, record = find_record(connection, version_id, record_id)
+    except UserError:
+        return None
+    return parse(task, record, label) if record.split in CHANGEABLE else None
 
 
 def _waiting(connection: Connection, project_id: int) -> dict[str, str]:

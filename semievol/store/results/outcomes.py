@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Connection, insert, literal, select, update
+from sqlalchemy import Connection, exists, insert, literal, select, update
 
 from semievol.endpoints import is_endpoint
 from semievol.method import comparison
@@ -102,11 +102,18 @@ def trained_on(store: Store, round_id: int) -> Selection | None:
         return None if number is None else load_selection(connection, round_id, number)
 
 
+def evaluated_adapter(store: Store, round_id: int, run_id: int) -> str | None:
+    """The evolved adapter that a run which only evaluates is about: the round's newest when its evaluation began first,
+    so that one which is resumed goes on with the same."""
+    path = store.value(_newest_tuned(round_id, schema.runs.c.adapter, for_run=run_id))
+    return None if path is None else _placed(store, path)
+
+
 def copy_answers(connection: Connection, run_id: int, round_id: int) -> None:
-    """Copies test answers and selection of the run that made the round's newest evolved adapter to a run that only
-    evaluates; not if that run has answers already."""
+    """Copies test answers and selection of the run that made the `evaluated_adapter` to a run that only evaluates; not
+    if that run has answers already."""
     p, n = schema.predictions, schema.runs.c
-    maker = connection.execute(_newest_tuned(round_id, n.id)).scalar()
+    maker = connection.execute(_newest_tuned(round_id, n.id, for_run=run_id)).scalar()
     begun = connection.execute(select(p.c.run_id).where(p.c.run_id == run_id).limit(1)).first()
     if maker is None or begun is not None:
         return
@@ -122,8 +129,14 @@ def _placed(store: Store, stored: str) -> str:
     return stored if is_endpoint(stored) else str(store.located(stored))
 
 
-def _newest_tuned(round_id: int, column: Any) -> Any:
-    """The query for a column of the newest run with an evolved adapter in this round; ended runs come first."""
+def _newest_tuned(round_id: int, column: Any, for_run: int | None = None) -> Any:
+    """The query for a column of the newest run with an evolved adapter in this round; ended runs come first. for_run:
+    without those whose fine-tuning ended after this run began to evaluate."""
     c = schema.runs.c
     tuned = select(column).where(c.round_id == round_id, c.adapter.is_not(None))
+    if for_run is not None:
+        mine, theirs = schema.stages.alias(), schema.stages.alias()
+        began = select(mine.c.started).where(mine.c.run_id == for_run, mine.c.stage == "evaluate").scalar_subquery()
+        late = exists().where(theirs.c.run_id == c.id, theirs.c.stage == "tune", theirs.c.ended > began)
+        tuned = tuned.where(~late)
     return tuned.order_by(c.ended.desc().nulls_last(), c.id.desc()).limit(1)

@@ -105,10 +105,12 @@ class StoreJournal:
         return folder
 
     def adapter(self, stage: str) -> str | None:
-        """The finished adapter of `warm_up` (this round) or `tune` (this run; for a run that only evaluates, the
-        round's newest), if there is one."""
-        if stage == "warm_up" or self._run.first == "evaluate":
+        """The finished adapter of `warm_up` (this round) or `tune` (this run; for a run that only evaluates, see
+        `outcomes.evaluated_adapter`), if there is one."""
+        if stage == "warm_up":
             return outcomes.adapters(self._store, self._round.id).get(stage)
+        if self._run.first == "evaluate":
+            return outcomes.evaluated_adapter(self._store, self._round.id, self._run.id)
         return outcomes.run_adapter(self._store, self._run.id)
 
     def save_adapter(self, stage: str, path: str) -> None:

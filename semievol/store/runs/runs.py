@@ -107,7 +107,7 @@ def queue(store: Store) -> list[Run]:
 
 
 def worked(store: Store, run: Run) -> float | None:
-    """Seconds that the run has worked, in all of its attempts; None before the first."""
+    """Seconds that the run has worked, in all of its attempts (a study: in the last); None before the first."""
     if run.started is None:
         return None
     until = run.ended or run.heartbeat_at or run.started
@@ -125,8 +125,9 @@ def enqueue(
     first: str = "warm_up",
     until: str = "evaluate",
     selection: int | None = None,
+    once: bool = False,
 ) -> Run:
-    """A new run at the end of the queue."""
+    """A new run at the end of the queue. once: where the same run waits or runs already, that one instead."""
     for stage in (first, until):
         if stage not in STAGES:
             raise UserError(f'There is no stage "{stage}".', "stage", f"Choose one of: {', '.join(STAGES)}.")
@@ -144,6 +145,11 @@ def enqueue(
                 raise UserError(
                     f"There is no selection {selection} in this round.", "selection", "Choose another selection."
                 )
+        same = (round_id, first, until, selection, config)
+        there = [_as_run(row) for row in connection.execute(_waiting_or_running())] if once else []
+        for other in there:
+            if (other.round_id, other.first, other.until, other.selection, other.config) == same:
+                return other
         values: dict[str, Any] = {
             "project_id": project_id,
             "round_id": round_id,
@@ -165,10 +171,11 @@ def request_stop(store: Store, run_id: int) -> None:
             change(connection, run_id, status="cancelled", ended=store.now(connection))
 
 
-def resume(store: Store, run_id: int, budget: float | None = None) -> Run:
+def resume(store: Store, run_id: int, budget: float | None = None, config: Config | None = None) -> Run:
     """Queues a cancelled, interrupted or failed run again, at the end; it will skip what is stored.
 
-    budget: for what the run spends on endpoints in all of its attempts, from now on; None: as it was.
+    budget: for what the run spends on endpoints in all of its attempts, from now on; None: as it was. config: settings
+    that give the same numbers, in the place of the run's own.
     """
     with store.write() as connection:
         run = run_in(connection, run_id)
@@ -180,6 +187,8 @@ def resume(store: Store, run_id: int, budget: float | None = None) -> Run:
         if budget is not None:
             allowed = presets.validate(run.config.model_dump(mode="json") | {"budget": budget})
             change(connection, run_id, config=allowed.model_dump(mode="json"))
+        if config is not None:
+            change(connection, run_id, config=config.model_dump(mode="json"))
         if run.study is None:
             open_stages(connection, run_id, run.first, run.until)
         return run_in(connection, run_id)
@@ -219,6 +228,11 @@ def queued() -> Any:
     """The query for the queue, next run first."""
     c = schema.runs.c
     return select(*_COLUMNS).where(c.status == "queued").order_by(c.position, c.id)
+
+
+def _waiting_or_running() -> Any:
+    c = schema.runs.c
+    return select(*_COLUMNS).where(c.status.in_(("queued", "running")), c.study.is_(None)).order_by(c.id)
 
 
 def active_id(connection: Connection) -> int | None:
