@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import count
 from typing import Any
 
 from semievol import wording
@@ -75,11 +77,18 @@ def against_every_row(figures: Mapping[str, Any]) -> list[Compared]:
     return compared
 
 
+@cache
+def fewest_gained() -> int:
+    """Test records that have to be newly right, with none newly wrong, before the test is below `ALPHA`."""
+    return next(gained for gained in count(1) if metrics.mcnemar_midp(gained, 0) < ALPHA)
+
+
 def smallest_gain(figures: Mapping[str, Any]) -> str:
     """One sentence on the smallest gain over plain fine-tuning that the test set shows four times in five; empty where
-    the two differ on no record. The share of records on which they differ is the observed one."""
+    the two differ on no record. The share of records on which they differ is the observed one. A gain of fewer records
+    than `fewest_gained` is never shown, however few these are."""
     n, differing = figures.get("n", 0), figures.get("gained", 0) + figures.get("lost", 0)
     if not n or not differing:
         return ""
-    points = 100 * metrics.smallest_detectable_gain(n, differing / n)
+    points = 100 * max(metrics.smallest_detectable_gain(n, differing / n), fewest_gained() / n)
     return f"With {wording.plural(n, 'test record')}, a gain below {points:.1f} points can easily go unseen."

@@ -15,9 +15,9 @@ from semievol.config import Config
 from semievol.evidence import precision
 from semievol.evidence.reviews import level
 from semievol.importing.splits import holds_out
-from semievol.method import crossfit, metrics
+from semievol.method import crossfit
 from semievol.method.earned_weights import CROSS_FIT_FROM, independent, settled
-from semievol.method.paired_tests import ALPHA
+from semievol.method.paired_tests import fewest_gained
 from semievol.records import Record, Task
 from semievol.selection.claims import AIM, FEWEST
 
@@ -124,9 +124,7 @@ def _test_set(test: int) -> str:
     """The smallest gain that the test set can show at all."""
     if not test:
         return "There is no test set: it will not be known whether the evolved model is better."
-    least = 1
-    while metrics.mcnemar_midp(least, 0) >= ALPHA:
-        least += 1
+    least = fewest_gained()
     if least > test:
         return f"With {wording.plural(test, 'test record')} no difference between two models can be shown."
     return (

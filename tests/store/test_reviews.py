@@ -49,6 +49,18 @@ def test_an_answer_is_a_decision_too(world: World) -> None:
     ]
 
 
+def test_after_its_end_nothing_is_added_to_a_review(world: World) -> None:
+    """Its result has been stated; another browser may still show the question."""
+    review = _begun(world)
+    reviews.answer(world.store, review, "u5", "accept", "road", key="k1")
+    reviews.end(world.store, review.id)
+    with pytest.raises(UserError, match="was ended meanwhile"):
+        reviews.answer(world.store, review, "u3", "edit", "waste", key="k2")
+    assert reviews.answer(world.store, review, "u5", "accept", "road", key="k1"), "what was acknowledged stays so"
+    assert len(reviews.get(world.store, review.id).sample.seen) == 1
+    assert len(decision_history.history(world.store, world.project.id)) == 1
+
+
 def test_an_answer_counts_once(world: World) -> None:
     review = _begun(world)
     for _ in range(2):

@@ -159,7 +159,7 @@ def test_a_labeled_record_is_added_by_hand_compared_and_removed(
     with_it, without = (" ".join(turn.content for turn in asked.messages) for asked in engine.asked[::-1])
     assert "Caller labeled 13 asks" in with_it
     assert "Caller labeled 13 asks" not in without
-    said = kept(app, Browsing).answers[made.round_of(store, project), "unlabeled-0007"]
+    (said,) = (said for said in kept(app, Browsing).answers.values() if said)
     assert [one.how for one in said] == [
         "with demonstrations 1, 2 and 3, as in the round",
         "with demonstrations 1, 3 and +1",
@@ -190,6 +190,23 @@ def test_a_question_that_becomes_the_added_record_is_not_shown_it(visit: Callabl
     assert "text now, so it is not shown" in told(app)
 
 
+@pytest.mark.usefixtures("engine")
+def test_what_was_answered_to_one_question_is_not_shown_under_another(
+    visit: Callable[..., AppTest], store: Store
+) -> None:
+    project = made.with_results(store, until="justify")
+    app = visit("demonstrations", project=project.id)
+    app.segmented_control(key="demo_split").set_value("own question").run()
+    app.text_area(key="own_question").set_value("where is my bin?").run()
+    press(press(app, "Find demonstrations"), "Ask")
+    asked, other = (Record("", text).content_hash for text in ("where is my bin?", "is there a hole in the road?"))
+    round_id = made.round_of(store, project)
+    assert kept(app, Browsing).answers[round_id, asked]
+    app.text_area(key="own_question").set_value("is there a hole in the road?").run()
+    press(app, "Find demonstrations")
+    assert kept(app, Browsing).answers[round_id, other] == []
+
+
 def test_another_embedder_is_tried_beside_the_rounds(
     visit: Callable[..., AppTest], store: Store, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,7 +220,7 @@ def test_another_embedder_is_tried_beside_the_rounds(
     app = visit("demonstrations", project=project.id, record="unlabeled-0007")
     app.selectbox(key="found_by").select("model").run()
     press(press(app, "Find demonstrations"), "Ask")
-    (before, now) = kept(app, Browsing).answers[made.round_of(store, project), "unlabeled-0007"]
+    (before, now) = kept(app, Browsing).answers[made.round_of(store, project), view.record.content_hash]
     assert before.ids == tuple(one.record.id for one in view.demonstrations)
     assert not set(before.ids) & set(now.ids)
     assert now.how.startswith("with demonstrations 1, 2 and 3, found by ")

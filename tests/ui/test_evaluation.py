@@ -253,3 +253,8 @@ def test_the_playground_shows_all_models_and_the_baselines(
     app = press(app, "Ask every model")
     assert "They do not all give the same answer." in told(app)
     assert [one["model"] for one in kept(app, Playground).answers] == ["base", "warm_up", "evolved", "regression"]
+    assert "Asked: A hole in the road" in told(app)
+    next(box for box in app.text_area if box.key == "play_question").set_value("  ")
+    app = press(app, "Ask every model")
+    assert "Type a question first." in [warning.value for warning in app.warning]
+    assert "Asked: A hole in the road" not in told(app), "answers to another question are gone"

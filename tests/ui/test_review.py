@@ -142,6 +142,21 @@ def test_who_is_overruled_is_told_too(visit: Callable[..., AppTest], store: Stor
     assert "Different decisions" not in told(press(one, "Understood").run())
 
 
+def test_who_decides_again_is_no_longer_told_that_the_other_decision_counts(
+    visit: Callable[..., AppTest], store: Store
+) -> None:
+    project = made.with_results(store, until="justify")
+    one, other = visit("review", project=project.id), visit("review", project=project.id)
+    press(one, "Accept")
+    press(other, "Reject")
+    assert "The other decision counts now." in told(one.run())
+    one.query_params["record"] = history.history(store, project.id)["record_id"].iloc[0]
+    kept(one, desk.Reviewing).round.addressed = False
+    press(one.run(), "Accept")
+    assert sorted(history.history(store, project.id)["action"]) == ["accept", "accept", "reject"]
+    assert "The other decision counts now." not in told(one.run())
+
+
 @pytest.mark.parametrize("name", ["", "Ada"])
 def test_who_was_overruled_while_away_is_told_on_coming_back(
     visit: Callable[..., AppTest], store: Store, name: str

@@ -66,7 +66,8 @@ def answer(
     key: str | None = None,
 ) -> bool:
     """Appends an answer and the decision that it makes; an answer to a repeated question makes none. The same `key`
-    twice stores them once. Returns False, and stores nothing, if somebody has answered the question meanwhile.
+    twice stores them once. Returns False, and stores nothing, if somebody has answered the question meanwhile. Raises
+    UserError where the review was ended meanwhile, since its result has been stated.
 
     right_answer: the asserted answer, where `action` asserts one.
     """
@@ -74,6 +75,8 @@ def answer(
         mine = select(_a.id).where(_a.review_id == review.id)
         if key is not None and connection.execute(mine.where(_a.key == key)).first():
             return True
+        if connection.execute(select(_v.ended).where(_v.id == review.id)).scalar() is not None:
+            raise UserError("This review was ended meanwhile.", "review", "Begin another one, or decide on Review.")
         home = connection.execute(select(_r.project_id, _r.version_id).where(_r.id == review.round_id)).one()
         record_key, _ = find_record(connection, home.version_id, record_id)
         there = mine.where(_a.record_key == record_key, _a.repeat.is_(repeat), *_STANDING)

@@ -39,9 +39,9 @@ class Browsing:
     influences: dict[tuple[int | None, str, str, tuple[str, ...]], tuple[dict[str, Any], list[Influence]]] = field(
         default_factory=dict
     )
-    """Round id, record id, model and demonstrations -> the answer with all, and what leaving each out does."""
+    """Round id, content hash, model and demonstrations -> the answer with all, and what leaving each out does."""
     answers: defaultdict[tuple[int | None, str], list[Said]] = field(default_factory=lambda: defaultdict(list))
-    """Round id and record id -> what models answered to it, oldest first."""
+    """Round id and content hash -> what models answered to it, oldest first."""
     ticked: bool = False  # whether a row of the list of least similar records is ticked
     lists: int = 0  # part of the key of that list: one with a new key has no ticked row
 

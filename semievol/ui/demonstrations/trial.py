@@ -54,7 +54,7 @@ def _ask(
     here: Place, question: Record, chosen: Sequence[Offered], read: Sequence[Demonstration], model: str, how: str
 ) -> None:
     """Asks with the chosen ones; first, if that was not done yet, as the round has them, so that both can be seen."""
-    said = session.of(Browsing).answers[here.round_id, question.id]
+    said = session.of(Browsing).answers[here.round_id, question.content_hash]
     ids, as_stored = tuple(one.shown.record.id for one in chosen), tuple(one.record.id for one in read)
     known = [one.ids for one in said if one.reply["model"] == model]
     before = f"{offer.in_words([str(place) for place in range(1, len(read) + 1)])}, {AS_STORED}"
@@ -68,7 +68,7 @@ def _ask(
 
 def _answers(here: Place, question: Record) -> None:
     """The last answers, newest first."""
-    said = session.of(Browsing).answers[here.round_id, question.id]
+    said = session.of(Browsing).answers[here.round_id, question.content_hash]
     nodes = [
         record.reply(here.task, question, one.reply, here.model_words[one.reply["model"]], one.how)
         for one in said[::-1][:ABREAST]
@@ -80,7 +80,7 @@ def _answers(here: Place, question: Record) -> None:
 def _influence(here: Place, question: Record, chosen: Sequence[Offered], model: str) -> None:
     """One click: the model is asked with all chosen demonstrations, and without each in turn."""
     kept, shown = session.of(Browsing).influences, [one.shown for one in chosen]
-    key = (here.round_id, question.id, model, tuple(one.record.id for one in shown))
+    key = (here.round_id, question.content_hash, model, tuple(one.record.id for one in shown))
     if st.button("Leave each out in turn", icon=":material/exposure_neg_1:", help="What does each demonstration do?"):
         sets = [shown, *(shown[:i] + shown[i + 1 :] for i in range(len(shown)))]
         with parts.errors_shown(), asking.doing() as watch:

@@ -52,7 +52,11 @@ def playground(here: Place) -> None:
         there = [endpoint.name for endpoint in settings.endpoints(here.store)]
         far = st.multiselect("Endpoints", there, key="play_endpoints", help="Their servers read it.") if there else []
         pressed = st.form_submit_button("Ask every model", type="primary", icon=":material/send:")
-    if pressed and text:
+    if pressed:
+        session.put(Playground())  # what is shown from here on answers this question, or nothing
+    if pressed and not text.strip():
+        st.warning("Type a question first.")
+    elif pressed:
         question, k = Record("own-question", text, tuple(options)), here.round.config.propagation.k
         with parts.errors_shown(), asking.doing() as watch:
             near = inference_client.nearest(here.store, here.round.id, question, k, watch) if shown else []
@@ -71,6 +75,7 @@ def playground(here: Place) -> None:
 
 
 def _answers(here: Place, question: Record, played: Playground) -> None:
+    st.text(f"Asked: {formats.shorten(question.question, 200)}")
     first = played.answers[0]["answer"]
     if len(played.answers) > 1:
         alike = all(same(here.task, one["answer"], first) for one in played.answers)

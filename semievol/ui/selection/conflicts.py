@@ -40,8 +40,9 @@ def compare(here: Place, made: Decision, seen: int) -> None:
 def show(here: Place) -> None:
     """Shows the conflicts until the reviewer has read them."""
     _overruled(here)
-    found = desk.kept().round.conflicts
-    if not found:
+    kept = desk.kept().round
+    kept.conflicts = {id: one for id, one in kept.conflicts.items() if not _settled(here, one)}
+    if not (found := [sentence for one in kept.conflicts.values() if (sentence := _sentence(here, one))]):
         _all_read(here)
     else:
         with (
@@ -50,7 +51,7 @@ def show(here: Place) -> None:
         ):
             with st.container():
                 parts.html("<b>Different decisions</b>")
-                for sentence in found.values():
+                for sentence in found:
                     st.text(sentence)
             st.button("Understood", on_click=_understood, args=(here,))
 
@@ -118,23 +119,38 @@ def _while_away(here: Place) -> _Pairs:
 
 
 def _keep(here: Place, others: list[Decision], made: Decision) -> bool:
-    """Keeps the sentence on a conflict: who decided what on the record, and which decision counts now.
+    """Keeps a conflict to show. False if the record is no longer in the data."""
+    found = desk.Conflict(made, tuple(others))
+    if not _sentence(here, found):
+        return False
+    desk.kept().round.conflicts[made.id] = found
+    return True
 
-    False if the record is no longer in the data.
-    """
+
+def _settled(here: Place, conflict: desk.Conflict) -> bool:
+    """Whether this browser has decided again since: then it knows."""
+    made = conflict.made
+    newest = max(entry.id for entry in (made, *conflict.others))
+    about = (here.store, here.project.id, newest, made.content_hash)
+    theirs = {entry.id for entry in history.since(*about, not_by=(*desk.key_prefixes(), *desk.kept().earlier))}
+    return any(entry.id not in theirs and entry.action not in ("undo", "skip") for entry in history.since(*about))
+
+
+def _sentence(here: Place, conflict: desk.Conflict) -> str:
+    """Who decided what on the record, and which decision counts now; empty if the record is no longer in the data."""
+    made = conflict.made
     try:
         view = results.record_view(here.store, here.round.id, made.record_id)
     except UserError:
-        return False
-    what_they_did = formats.series([f"{_who(entry)} {_words(entry)}" for entry in others])
-    counts = "No decision counts now: the policy decides."
+        return ""
+    what_they_did = formats.series([f"{_who(entry)} {_words(entry)}" for entry in conflict.others])
+    counts = ""
     if view.decision is not None:
-        counts = f"{'Your' if view.decision.id == made.id else 'The other'} decision counts now."
-    desk.kept().round.conflicts[made.id] = (
-        f"{formats.shorten(view.record.question, 80)}: {what_they_did}; you {_words(made)}. {counts} "
-        "Both stay in the history."
-    )
-    return True
+        counts = f" {'Your' if view.decision.id == made.id else 'The other'} decision counts now."
+    elif view.candidate is not None:
+        counts = " No decision counts now: the policy decides."
+    question = formats.shorten(view.record.question, 80)
+    return f"{question}: {what_they_did}; you {_words(made)}.{counts} Both stay in the history."
 
 
 def _who(entry: Decision) -> str:

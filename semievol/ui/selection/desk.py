@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from semievol.records import Record, Task
+from semievol.records import Decision, Record, Task
 from semievol.store.database import NotSaved
 from semievol.task.answers import allowed_answers, parse
 from semievol.ui.shell import notices, parts, record, session, state
@@ -63,6 +63,14 @@ class Presses:
     failures: int = 0
 
 
+@dataclass(frozen=True)
+class Conflict:
+    """A decision of one's own, and what others decided otherwise on the same record since."""
+
+    made: Decision
+    others: tuple[Decision, ...]
+
+
 @dataclass
 class RoundReview:
     """What the session keeps of the review of one round."""
@@ -77,7 +85,7 @@ class RoundReview:
     cards: dict[Hashable, dict[str, Any]] = field(default_factory=dict)  # as they were drawn
     corrected: Correction | None = None  # the newest correction, until it was offered for similar records
     compared: int | None = None  # id of the newest entry that was compared with the session's decisions
-    conflicts: dict[int, str] = field(default_factory=dict)  # id of an own decision -> the sentence to show
+    conflicts: dict[int, Conflict] = field(default_factory=dict)  # by the id of the own decision
     asked: str | None = None  # the action on many records that waits for its confirmation
     many: Many | None = None  # the newest decision on many records, until it is taken back
 
