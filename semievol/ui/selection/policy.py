@@ -15,6 +15,7 @@ import pandas as pd
 import streamlit as st
 
 from semievol.config import Measure, Policy, Rule
+from semievol.errors import UserError
 from semievol.selection import equivalent
 from semievol.selection.candidates import measures_of
 from semievol.ui.shell import formats, notices, parts, policies, session, state
@@ -47,7 +48,9 @@ def current(here: Place) -> Policy:
 def follow_address(here: Place) -> None:
     """Shows the policy of the address, so that a reload and a link show it again."""
     if not policies.follow_address(here.project, here.round_or_none):
-        parts.note("The policy in this address cannot be read. The saved one is shown.")
+        what = "The policy in this address cannot be read."
+        notices.fail(UserError(what, "address", "The saved one is shown."), lasting=True)
+        st.rerun()
 
 
 def change(here: Place, **values: Any) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from semievol.errors import UserError
 from semievol.evidence.reviews import reserved
 from semievol.selection.decisions import DECIDES
 from semievol.store.decisions import decisions
@@ -99,7 +100,8 @@ def open_addressed(here: Place, pool: pd.DataFrame) -> None:
         if named in pool.index:
             kept.head = named
         else:
-            parts.note("The record in the address is no candidate of this round.")
+            what = "The record in the address is no candidate of this round."
+            notices.fail(UserError(what, "address", "The first of the order is shown."), lasting=True)
 
 
 class Desk(deciding.Deciding):
