@@ -80,8 +80,12 @@ def rows_of(split: Split, table: Table, mapping: Mapping, task: Task, rejects: l
     needed = list(dict.fromkeys([name for name in there if name is not None] + list(mapping.choices)))
     at = [needed.index(name) if name is not None else None for name in there]
     choices = [needed.index(name) for name in mapping.choices]
+    unreadable = {one.row: one for one in table.unreadable[::-1] if one.column in needed}
     for place, (number, cells) in enumerate(table.walk(needed)):
         question, context, answer, listed, before = ((cells[i] or "") if i is not None else "" for i in at)
+        if number in unreadable:
+            rejects.append(unreadable[number])
+            continue
         if not question.strip():
             reason = "The question is empty."
             rejects.append(Reject(number, mapping.question, "", reason, "Write it or delete the row."))

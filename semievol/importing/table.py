@@ -93,6 +93,8 @@ class Table:
     label_names: column -> all its labels, in files that say so, also those that no row has.
     nested: columns whose values the file holds as lists or objects, not as text.
     structure: columns whose content other columns hold as well.
+    unreadable: cells without a value that anybody could read, missing in `cells`; their rows are rejected only where
+    their column is used.
     """
 
     name: str
@@ -109,6 +111,7 @@ class Table:
     label_names: dict[str, list[str]] = field(default_factory=dict)
     nested: list[str] = field(default_factory=list)
     structure: list[str] = field(default_factory=list)
+    unreadable: list[Reject] = field(default_factory=list)
 
     @cached_property
     def columns(self) -> list[str]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime
+import io
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 import pytest
+from openpyxl import Workbook
 
 from semievol.export.files import table
 from semievol.importing.readers.read import read_table
+from semievol.jobs.intake import prepare
 from tests.importing.files import with_members, xlsx_bytes
 
 NAMES = "http://schemas.openxmlformats.org"
@@ -74,3 +77,32 @@ def test_durations_are_hours_minutes_and_seconds_and_that_is_said(span: datetime
     found = read_table(xlsx_bytes([["q"], [span]]), "a.xlsx")
     assert found.rows == [[shown]]
     assert any("durations, written as hours:minutes:seconds" in note for note in found.notes)
+
+
+def test_a_failed_formula_rejects_its_row_only_where_its_column_is_used() -> None:
+    def book(where: str) -> bytes:
+        made = Workbook()
+        made.active.append(["question", "answer", "lookup"])
+        for i in range(12):
+            made.active.append([f"some question number {i}", "ab"[i % 2], "x"])
+        made.active[where] = "#N/A"
+        made.active["C4"] = "=LEN(A4)"  # without a stored value
+        stream = io.BytesIO()
+        made.save(stream)
+        return stream.getvalue()
+
+    pool = read_table(b"question\nanother question\none more question\n", "pool.csv")
+    unused = prepare({"labeled": read_table(book("C3"), "a.xlsx"), "unlabeled": pool})
+    assert (unused.report["labeled"].accepted, unused.report["labeled"].rejects) == (12, [])
+    used = prepare({"labeled": read_table(book("B3"), "a.xlsx"), "unlabeled": pool})
+    (reject,) = used.report["labeled"].rejects
+    assert (reject.row, reject.column, reject.reason) == (3, "answer", "The cell holds a spreadsheet error.")
+
+
+def test_a_table_may_begin_in_a_later_column_and_have_an_empty_one() -> None:
+    made = Workbook()
+    for row in (["", "text", "", "label"], *(["", f"some text {i}", "", "ab"[i % 2]] for i in range(4))):
+        made.active.append([cell or None for cell in row])
+    stream = io.BytesIO()
+    made.save(stream)
+    assert read_table(stream.getvalue(), "a.xlsx").columns == ["text", "label"]

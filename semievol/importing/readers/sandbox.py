@@ -87,7 +87,8 @@ def read_contained(
             raise UserError(what, display_name(name), remedy)
     if "error" in found:
         raise UserError(**found["error"])
-    found["rejected"] = [Reject(**one) for one in found["rejected"]]
+    for name in ("rejected", "unreadable"):
+        found[name] = [Reject(**one) for one in found[name]]
     found["doubts"] = [_doubt(**one) for one in found["doubts"]]
     return Table.opened(cells, **found | {"read_as": ReadAs(**found["read_as"])})
 
@@ -159,7 +160,9 @@ def main() -> None:
     else:
         plain = ("name", "notes", "sheets", "form", "guessed", "instruction", "label_names", "nested", "structure")
         outcome = {name: getattr(table, name) for name in plain}
-        outcome |= {name: [asdict(one) for one in getattr(table, name)] for name in ("rejected", "doubts")}
+        outcome |= {
+            name: [asdict(one) for one in getattr(table, name)] for name in ("rejected", "unreadable", "doubts")
+        }
         outcome |= {"read_as": asdict(table.read_as)}
     print(json.dumps(outcome), flush=True)
 

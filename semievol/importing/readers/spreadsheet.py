@@ -26,7 +26,7 @@ from semievol.importing.readers.blank_names import named, without_blank
 from semievol.importing.readers.content import Content
 from semievol.importing.readers.header import settled, unnamed
 from semievol.importing.readers.overrides import AS_FOUND, ReadAs
-from semievol.importing.table import MEGABYTE, MERGED, Doubt, Limits, Table, check_columns
+from semievol.importing.table import MEGABYTE, MERGED, Doubt, Limits, Reject, Table, check_columns, snippet
 from semievol.importing.table_writer import TableWriter
 
 _SAVE_AGAIN = "Open it in a spreadsheet program and save it again as .xlsx, or export it as CSV UTF-8."
@@ -202,14 +202,14 @@ def _read_sheet(sheet: Any, formulas: Any, writer: TableWriter, limits: Limits, 
         if len(values) > (width := len(writer.columns)) and values[width] is None:
             beside.add(number, next(value for value in values[width:] if value is not None))
             values, cells, sources = values[:width], cells[:width], sources[:width]
-        pairs = enumerate(zip(cells, sources, strict=False))
-        unstored = next((i for i, (cell, source) in pairs if cell.value is None and source.data_type == "f"), None)
-        if all(value is None for value in values) and unstored is None:
+        unreadable = list(_unreadable(number, cells, sources, writer))
+        if all(value is None for value in values) and not unreadable:
             seen["blank"] += 1
-        elif unstored is not None and len(values) <= len(writer.columns):
-            reason = "The cell holds a formula without a stored value."
-            writer.reject(number, _named(writer, unstored), str(sources[unstored].value), reason, _SAVE_AGAIN)
-        elif not _rejected(number, cells, values, writer):
+        elif not _too_long(number, values, writer):
+            for place, fault in unreadable:
+                values += [None] * (place + 1 - len(values))
+                values[place] = None
+                writer.file.unreadable.append(fault)
             seen.update({sort for cell in cells if (sort := _sort(cell.value))})
             writer.add(number, values + [None] * (len(writer.columns) - len(values)))
     writer.file.doubts += beside.doubt("cells_beside", _BESIDE, "If they belong to the table, name their columns.")
@@ -217,18 +217,27 @@ def _read_sheet(sheet: Any, formulas: Any, writer: TableWriter, limits: Limits, 
     return first
 
 
-def _rejected(number: int, cells: tuple[Any, ...], values: list[str | None], writer: TableWriter) -> bool:
-    """Whether the row had to be rejected: it is too long, or a formula in it failed."""
+def _unreadable(
+    number: int, cells: tuple[Any, ...], sources: tuple[Any, ...], writer: TableWriter
+) -> Iterator[tuple[int, Reject]]:
+    """The cells of a row whose formula failed or has no stored value, each with its place."""
+    for place, (cell, source) in enumerate(zip(cells[: len(writer.columns)], sources, strict=False)):
+        if cell.data_type == "e":
+            reason, remedy, value = "The cell holds a spreadsheet error.", "Correct the formula.", cell.value
+        elif cell.value is None and source.data_type == "f":
+            reason, remedy, value = "The cell holds a formula without a stored value.", _SAVE_AGAIN, source.value
+        else:
+            continue
+        yield place, Reject(number, _named(writer, place), snippet(str(value)), reason, remedy)
+
+
+def _too_long(number: int, values: list[str | None], writer: TableWriter) -> bool:
+    """Whether the row had to be rejected because it has more cells than the header."""
     width = len(writer.columns)
     if len(values) > width:
         reason = f"The row has a value in column {len(values)}; the header has {width} columns."
         writer.reject(number, "", values[-1], reason, "Name that column in the header or delete the value.")
-        return True
-    error = next((i for i, cell in enumerate(cells[:width]) if cell.data_type == "e"), None)
-    if error is not None:
-        reason = "The cell holds a spreadsheet error."
-        writer.reject(number, _named(writer, error), values[error], reason, "Correct the formula.")
-    return error is not None
+    return len(values) > width
 
 
 def _note_layout(content: Content, sheet: Any) -> None:
