@@ -16,7 +16,7 @@ from semievol.store.database import NotSaved, Store
 from semievol.store.decisions import decisions, history, reviews
 from semievol.store.results import results
 from semievol.store.runs.rounds import get_round
-from semievol.ui.selection import desk, review
+from semievol.ui.selection import card, desk, review
 from semievol.ui.shell import notices
 from semievol.ui.shell.session import Shell
 from semievol.ui.shell.state import Place
@@ -365,3 +365,14 @@ def test_an_open_random_review_is_in_sight_and_one_press_away(visit: Callable[..
     assert words not in told(app)
     reviews.end(store, under_way.id)
     assert words not in told(visit("review", project=project.id))
+
+
+def test_the_card_shows_what_a_candidate_was_corrected_to(store: Store) -> None:
+    project = made.with_results(store, until="justify")
+    round_id = made.round_of(store, project)
+    before = results.record_view(store, round_id, ONE)
+    assert before.candidate is not None
+    other = next(label for label in made.LABELS if label != before.candidate.answer)
+    decisions.decide(store, project.id, round_id, ONE, "edit", before.candidate.answer, other, reviewer="Ada")
+    shown = card.decided(results.record_view(store, round_id, ONE))
+    assert f"Decided by Ada: corrected to “{other}”" in str(shown)

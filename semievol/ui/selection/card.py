@@ -80,6 +80,8 @@ def _why(view: RecordView, line: Mapping[Hashable, Any], kept: bool, measure: st
     why = "Kept by the policy" if kept else "Left out by the policy"
     if line.get("flagged"):
         why = "Left out: its text reads like instructions to a model"
+    if view.candidate is not None and view.candidate.answer is None:
+        why = "There is no answer, so no policy decides it"
     fact = f"{formats.MEASURE_WORDS[measure]} {formats.confidence(measure, float(line[measure]))}"
     made = [node("label", why), node("num", fact)]
     return made + decided(view)
@@ -90,7 +92,10 @@ def decided(view: RecordView) -> list[Node]:
     if view.decision is None:
         return []
     by = view.decision.reviewer or "somebody who did not sign"
-    made = [node("", f"Decided by {by}: {formats.DECISION_WORDS[view.decision.action]}")]
+    what = formats.DECISION_WORDS[view.decision.action]
+    if view.decision.action == "edit":
+        what = f"corrected to “{formats.shorten(view.decision.answer or '', 60)}”"
+    made = [node("", f"Decided by {by}: {what}")]
     if view.decision.note:
         made.append(labelled("Note", node("", view.decision.note), classes="row"))
     return made

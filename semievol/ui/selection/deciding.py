@@ -89,11 +89,13 @@ class Deciding:
             for label, action, icon in BUTTONS:
                 kind: Any = "primary" if action == "accept" else "secondary"
                 look: dict[str, Any] = {"icon": icon, "type": kind, "disabled": first is None}
+                if action == "accept" and first is not None and self.shown(first) is None:
+                    look |= {"disabled": True, "help": "There is no answer to accept. Edit gives one."}
                 st.button(label, key=f"do_{action}", on_click=self.do, args=(first, action), **look)
             st.button("Undo", key="do_undo", icon=":material/undo:", on_click=self.do, args=(None, "undo"))
         if first is not None:
             notes.shown(first)
-        desk.legend(KEYS)
+        desk.legend(KEYS if self.task.closed else {key: what for key, what in KEYS.items() if key != "1–9"})
 
     def keys(self) -> None:
         """Applies the key presses that the browser sent; see `desk.apply`."""
