@@ -125,7 +125,7 @@ def plainly_tuned(store: Store, project: projects.Project, round_id: int) -> tup
     """The round from which this one has come, itself if it continues none, and the path of its warm-up adapter."""
     by_id = {one.id: one for one in rounds.list_rounds(store, project.id)}
     first = by_id.get(round_id)
-    while first is not None and first.parent_id is not None:
+    while first is not None and first.parent_id is not None and first.parent_id < first.id:  # a parent is older
         first = by_id.get(first.parent_id)
     path = outcomes.adapters(store, first.id).get("warm_up") if first is not None else None
     return None if first is None or path is None else (first, path)

@@ -91,7 +91,9 @@ def _models(here: Place, run: Run, evolved: Path) -> None:
     plain = plainly_tuned(here.store, here.project, run.round_id)
     if plain and is_endpoint(plain[1]):
         plain = None
-    words, choices = wording.row_words(), ["evolved", *(["warm_up"] if plain else [])]
+    words, choices = wording.row_words(here.later_round), ["evolved", *(["warm_up"] if plain else [])]
+    if plain and plain[0].id != run.round_id:
+        words |= {"warm_up": f"Plain fine-tuning (round {plain[0].place})"}
     model = st.selectbox("Model", choices, format_func=words.__getitem__, key="export_model") or "evolved"
     if plain and plain[0].id == run.round_id and _behind(here, run):
         parts.note("Plain fine-tuning is right on more of the test records. Choose it here to carry it away.")
