@@ -98,6 +98,7 @@ def choose(
     if round_id is None and run_id is None:
         round_id = next((one.id for one in opened if one.chosen and outcomes.evolved_adapter(store, one.id)), None)
     if stage == "warm_up":
+        round_id = runs.get_run(store, run_id).round_id if run_id is not None else round_id
         for begun in [round_id] if round_id is not None else sorted((one.id for one in opened), reverse=True):
             if found := plainly_tuned(store, project, begun):
                 return _checked(found[1], "warm_up", found[0])

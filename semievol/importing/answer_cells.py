@@ -53,10 +53,8 @@ def by_key(cell: str, answer: str) -> str:
     folded = [key.strip().casefold() for key in keys]
     if said in folded:
         return LETTERS[folded.index(said)]
-    alike = (
-        _DIGITS if all(map(_DIGITS.fullmatch, folded)) else _LETTER if all(len(key) == 1 for key in folded) else None
-    )
-    if alike is not None and alike.fullmatch(said):
+    numbered, lettered = (all(map(form.fullmatch, folded)) for form in (_DIGITS, _LETTER))
+    if (numbered and _DIGITS.fullmatch(said)) or (lettered and _LETTER.fullmatch(said)):
         raise UserError(
             f"answer {text[:60]} is not among the options {', '.join(keys)}", "", "Correct the answer or the options."
         )

@@ -63,7 +63,7 @@ def start(
     if round_id is None:
         config = planning.config_to_run(store, project, config, parent_id) if first == "warm_up" else config
         _check_asked(store, config, first, until)
-        if selection is not None and planning.begun(store, project, config, parent_id) is None:
+        if selection is not None and planning.begun(store, project, config, parent_id, unsuited=True) is None:
             raise UserError(
                 f"There is no selection {selection}: no round has these settings yet.",
                 "--selection",

@@ -117,10 +117,15 @@ def for_later_round(config: Config, parent: rounds.Round) -> Config:
     return later.fitting()
 
 
-def begun(store: Store, project: projects.Project, config: Config, parent_id: int | None = None) -> rounds.Round | None:
-    """The round of these settings, if it was opened. config: as `config_to_run` gives it."""
+def begun(
+    store: Store, project: projects.Project, config: Config, parent_id: int | None = None, unsuited: bool = False
+) -> rounds.Round | None:
+    """The round of these settings, if it was opened. config: as `config_to_run` gives it; unsuited: or as a person gave
+    it."""
     if project.version_id is None:
         return None
+    if unsuited:
+        config = of_version(store, project.version_id, config, parent_id is not None)
     adapter = None if parent_id is None else outcomes.evolved_adapter(store, parent_id)
     return rounds.find_round(store, project.id, config, parent_id, adapter)
 

@@ -83,6 +83,13 @@ def fewest_gained() -> int:
     return next(gained for gained in count(1) if metrics.mcnemar_midp(gained, 0) < ALPHA)
 
 
+def shows_nothing(n: int) -> str:
+    """One sentence where so few test records show no difference, however large it is; else empty."""
+    if n >= fewest_gained():
+        return ""
+    return f"With {wording.plural(n, 'test record')} no difference between two models can be shown."
+
+
 def smallest_gain(figures: Mapping[str, Any]) -> str:
     """One sentence on the smallest gain over plain fine-tuning that the test set shows four times in five; empty where
     the two differ on no record. The share of records on which they differ is the observed one. A gain of fewer records
@@ -90,5 +97,7 @@ def smallest_gain(figures: Mapping[str, Any]) -> str:
     n, differing = figures.get("n", 0), figures.get("gained", 0) + figures.get("lost", 0)
     if not n or not differing:
         return ""
+    if too_few := shows_nothing(n):
+        return too_few
     points = 100 * max(metrics.smallest_detectable_gain(n, differing / n), fewest_gained() / n)
     return f"With {wording.plural(n, 'test record')}, a gain below {points:.1f} points can easily go unseen."

@@ -17,7 +17,7 @@ from semievol.evidence.reviews import level
 from semievol.importing.splits import holds_out
 from semievol.method import crossfit
 from semievol.method.earned_weights import CROSS_FIT_FROM, independent, settled
-from semievol.method.paired_tests import fewest_gained
+from semievol.method.paired_tests import fewest_gained, shows_nothing
 from semievol.records import Record, Task
 from semievol.selection.claims import AIM, FEWEST
 
@@ -124,9 +124,9 @@ def _test_set(test: int) -> str:
     """The smallest gain that the test set can show at all."""
     if not test:
         return "There is no test set: it will not be known whether the evolved model is better."
+    if too_few := shows_nothing(test):
+        return too_few
     least = fewest_gained()
-    if least > test:
-        return f"With {wording.plural(test, 'test record')} no difference between two models can be shown."
     return (
         f"With {test:,} test records, the evolved model has to be newly right on at least {least} and newly wrong on "
         f"none before chance does not explain it: a gain of {100 * least / test:.1f} points. Every record that it gets "

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from semievol.config import Config
+from semievol.config import Config, Policy
 from semievol.errors import UserError
 from semievol.export import archive, restoring
 from semievol.jobs import launch
@@ -29,6 +29,7 @@ from semievol.store.results import outcomes, results
 from semievol.store.runs import claims, rounds, runs
 from semievol.store.runs.journal import StoreJournal
 from tests.fakes import FakeEngine
+from tests.store.world import freeze
 
 TASK = Task("classification", labels=("roads", "water"))
 READERS = "propagation.collaborators=[{name: shown}, {name: alone, demonstrations: false}]"
@@ -320,6 +321,8 @@ def test_the_command_line_names_what_the_data_made_of_the_settings_and_stays_on_
     )
     run = launch.start(store, project, config)
     assert run.config == rounds.get_round(store, run.round_id).config
+    freeze(store, run.round_id, Policy(), {"unlabeled0": "roads"}, {})
+    assert launch.start(store, project, config, "tune", selection=1).round_id == run.round_id
     again = launch.start(store, project, config, "retrieve", "justify")
     assert (again.round_id, again.config) == (run.round_id, run.config), (
         "what `auto` came to: other settings do not fit"

@@ -43,6 +43,7 @@ def test_the_smallest_gain_rests_on_the_discordance_that_was_found() -> None:
         "With 300 test records, a gain below 4.9 points can easily go unseen."
     )
     assert "6.2 points" in smallest_gain({"n": 300, "gained": 30, "lost": 15})
+    assert "no difference between two models can be shown" in smallest_gain({"n": 4, "gained": 3, "lost": 0})
     # With 20 records four newly right are not significant (p = 0.0625), five are (0.031).
     assert "a gain below 25.0 points" in smallest_gain({"n": 20, "gained": 4, "lost": 0})
     assert "a gain below 1.7 points" in smallest_gain({"n": 300, "gained": 1, "lost": 0})
