@@ -24,6 +24,11 @@ TERMS: tuple[tuple[str, str, str], ...] = (
         "No language model: a logistic regression on the vector that stands for a text's meaning.",
     ),
     (
+        "Fine-tuned embedder",
+        r"fine-tuned embedder|embedder that was fine-tuned",
+        "What turns texts into vectors, trained on the labeled records so that texts with equal labels lie together.",
+    ),
+    (
         "Ensemble",
         r"ensemble",
         "A model's probabilities averaged with those of the simple models (neighbours' vote, regression), with the "

@@ -13,7 +13,12 @@ DECISION_WORDS: dict[str, str] = {action: action for action in ACTIONS} | {"ambi
 """What a reviewer decided, in the words of the review's buttons."""
 STATUS_WORDS: dict[str, str] = {"cancelled": "stopped", "interrupted": "cut short"}
 """States of a run whose words on the screen differ from those of the store."""
-SIMPLER_WORDS = {"majority": "Most frequent label", "neighbours": "Neighbours' vote", "regression": "Regression"}
+SIMPLER_WORDS = {
+    "majority": "Most frequent label",
+    "neighbours": "Neighbours' vote",
+    "regression": "Regression",
+    "tuned_regression": "Regression, fine-tuned embedder",
+}
 """Methods without a language model."""
 ENSEMBLE = "_ensemble"
 """How the rows of models together with the simple models end."""

@@ -127,9 +127,9 @@ def _in_round(store: Store, chosen: argparse.Namespace) -> settings.Config:
     """The round's own settings, overlaid by the options. Raises UserError where they would make another round."""
     round_ = rounds.get_round(store, chosen.round)
     if chosen.preset is None and chosen.config is None:
-        config = presets.overlaid(round_.config.model_dump(mode="json"), chosen.assignments)
+        config = launch.placed(presets.overlaid(round_.config.model_dump(mode="json"), chosen.assignments))
     else:
-        config = presets.load(chosen.preset or "studio", chosen.config, chosen.assignments)
+        config = launch.placed(presets.load(chosen.preset or "studio", chosen.config, chosen.assignments))
     for name in rounds.IDENTITY:
         if getattr(config, name) != getattr(round_.config, name):
             what = f"Round {round_.id} was propagated with another value of this setting."

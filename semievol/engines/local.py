@@ -166,6 +166,22 @@ class LocalEngine:
         poll = {"neighbours": voting.neighbours, "regression": voting.regression}[how]
         return poll(labeled, queries, allowed, self._embedder(embedder))
 
+    def tuned_regression(
+        self,
+        labeled: Sequence[Record],
+        queries: Sequence[Record],
+        allowed: Sequence[Sequence[str]],
+        embedder: str,
+        progress: Callable[[int, int], None],
+        stopping: Callable[[], bool],
+    ) -> list[Reply]:
+        """See the protocol and `tuned_embedder.tuned`. embedder: the name of a sentence-transformers model."""
+        from semievol.engines import retrieval, tuned_embedder, voting
+
+        folder = retrieval.sentence_folder(embedder)
+        embed = tuned_embedder.tuned(folder, labeled, self.device.type, progress, stopping)
+        return voting.regression(labeled, queries, allowed, embed)
+
     def verify(self, known: np.ndarray, right: np.ndarray, asked: np.ndarray) -> np.ndarray:
         """See the protocol and `verification.probability_right`."""
         from semievol.engines import verification

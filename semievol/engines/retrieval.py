@@ -155,11 +155,16 @@ def files_of(folder: Path) -> str:
 
 
 def sentence_embedder(folder: Path, device: str) -> Embed:
+    """The embedder in a folder; errors as for `sentence_model`."""
+    return embed_with(sentence_model(folder, device))
+
+
+def sentence_model(folder: Path, device: str) -> Any:
     """The sentence-transformers model in a folder. Raises UserError if it cannot be loaded."""
     try:
         from sentence_transformers import SentenceTransformer  # imported here, since it takes four seconds
 
-        model = SentenceTransformer(
+        return SentenceTransformer(
             str(folder),
             device=device,
             local_files_only=True,
@@ -172,6 +177,10 @@ def sentence_embedder(folder: Path, device: str) -> Embed:
             "propagation.embedder",
             f"Give a sentence-transformers folder or hub id, or set the embedder to {CHAR_TFIDF}.",
         ) from None
+
+
+def embed_with(model: Any) -> Embed:
+    """A sentence-transformers model as a function from texts to vectors."""
     return lambda texts: np.asarray(model.encode(list(texts), show_progress_bar=False), dtype=np.float32)
 
 

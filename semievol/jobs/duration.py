@@ -22,7 +22,7 @@ from semievol.engines.models import footprint, tokenizer
 from semievol.importing.splits import holds_out
 from semievol.jobs import token_counts
 from semievol.jobs.token_counts import Reading, read
-from semievol.method import earned_weights
+from semievol.method import earned_weights, voters
 from semievol.records import CROSS_FIT, Record, Task
 from semievol.store.data import records, versions
 from semievol.store.database import Store
@@ -46,12 +46,13 @@ _LOOKED_AT = 12  # newest runs whose pace is looked at
 @dataclass(frozen=True)
 class Amount:
     """How many records of each split, and how many candidates are trained on (None: those that the policy keeps, all of
-    them if that is not a share)."""
+    them if that is not a share). tunes_embedder: whether the evaluation has an embedder fine-tuned."""
 
     labeled: int
     pool: int
     test: int
     kept: int | None = None
+    tunes_embedder: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ def operations(shape: footprint.Shape, config: Config, amount: Amount, tokens: R
     kept = amount.kept
     if kept is None:
         kept = round(rule.value * amount.pool) if rule.kind == "fraction" else amount.pool
+    tuned_on = voters.updates(learnt) * voters.TUNED_AT_ONCE if amount.tunes_embedder else 0
     return {
         "warm_up": warm_up,
         "retrieve": 2.0 * EMBEDDER_PARAMETERS * tokens.question * (amount.pool + amount.labeled),
@@ -108,7 +110,8 @@ def operations(shape: footprint.Shape, config: Config, amount: Amount, tokens: R
         "tune": _training(
             shape, config.tune, kept + (learnt if config.tune_on == "gold_and_pseudo" else 0), tokens.tune, four_bits
         ),
-        "evaluate": 2.0 * shape.parameters * _MODELS * tokens.evaluate * amount.test,
+        "evaluate": 2.0 * shape.parameters * _MODELS * tokens.evaluate * amount.test
+        + 6.0 * EMBEDDER_PARAMETERS * tokens.question * tuned_on,
     }
 
 
@@ -196,8 +199,9 @@ def settled(config: Config, task: Task, labeled: Sequence[Record]) -> Config:
 
 
 def _amount(store: Store, version_id: int, kept: int | None) -> Amount:
-    counts = versions.get_version(store, version_id).counts
-    return Amount(counts.get("labeled", 0), counts.get("unlabeled", 0), counts.get("test", 0), kept)
+    version = versions.get_version(store, version_id)
+    counts, tunes_embedder = version.counts, version.task.kind == "classification"
+    return Amount(counts.get("labeled", 0), counts.get("unlabeled", 0), counts.get("test", 0), kept, tunes_embedder)
 
 
 def _paces(store: Store, model: str, folder: Path, shape: footprint.Shape) -> dict[str, float]:

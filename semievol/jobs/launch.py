@@ -18,9 +18,10 @@ from typing import NamedTuple
 import yaml
 
 from semievol import presets
-from semievol.config import Config
+from semievol.config import Collaborator, Config
 from semievol.engines.cluster import joining
 from semievol.engines.models import suitability
+from semievol.engines.models.resolve import whole_path
 from semievol.errors import UserError
 from semievol.jobs import inference_process, planning, remote_models
 from semievol.jobs.environment import start_process
@@ -97,10 +98,23 @@ def _check_asked(store: Store, config: Config, first: str, until: str) -> None:
 def project_config(
     project: projects.Project, preset: str | None = None, file: Path | None = None, assignments: Sequence[str] = ()
 ) -> Config:
-    """The project's own settings, or those of a preset or file if one is given, overlaid by the assignments."""
+    """The project's own settings, or those of a preset or file if one is given, overlaid by the assignments; paths are
+    whole (see `placed`)."""
     if preset is None and file is None and project.settings:
-        return presets.overlaid(project.settings, assignments)
-    return presets.load(preset or "studio", file, assignments)
+        return placed(presets.overlaid(project.settings, assignments))
+    return placed(presets.load(preset or "studio", file, assignments))
+
+
+def placed(config: Config) -> Config:
+    """The settings with whole paths of models and embedder: the worker may run in another folder than the command."""
+
+    def at(one: Collaborator) -> Collaborator:
+        return one.model_copy(update={"model": whole_path(one.model)})
+
+    ours = config.propagation
+    changed = {"embedder": whole_path(ours.embedder), "collaborators": tuple(map(at, ours.collaborators))}
+    propagation = ours.model_copy(update=changed | {"judge": at(ours.judge)})
+    return config.model_copy(update={"model": whole_path(config.model), "propagation": propagation})
 
 
 def resume(store: Store, run_id: int, budget: float | None = None) -> runs.Run:

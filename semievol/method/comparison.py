@@ -2,15 +2,15 @@
 
 Every model may answer without and with demonstrations, and both answers may be averaged. A fine-tuned one also answers
 in an ensemble with the simple models. An expert would try simpler models first (the most frequent label, the nearest
-neighbours' vote, a regression), so these answer beside them, from the same labeled records. Knows nothing of how
-figures are shown.
+neighbours' vote, a regression, the same on a fine-tuned embedder), so these answer beside them, from the same labeled
+records. Knows nothing of how figures are shown.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,16 +18,18 @@ import numpy as np
 
 from semievol import wording
 from semievol.config import VOTERS
+from semievol.errors import UserError
 from semievol.method import ensemble, metrics, open_answers, voters
 from semievol.method.paired_tests import ALPHA, smallest_gain
 from semievol.method.paired_tests import paired as paired_test
 from semievol.method.protocols import Engine, Journal, Plan
+from semievol.method.voters import TUNED_REGRESSION
 from semievol.records import Demonstration, Record, Response, Task
 from semievol.selection.summary import Selection
 from semievol.task.answers import allowed_answers, same
 
 ARMS = ("base", "warm_up", "evolved")
-SIMPLER = ("majority", *VOTERS)
+SIMPLER = ("majority", *VOTERS, TUNED_REGRESSION)
 _SHOWN, _AVERAGED = "_demonstrations", "_averaged"
 ENSEMBLES = {arm: f"{arm}{wording.ENSEMBLE}" for arm in ("warm_up", "evolved")}
 ROWS = (*(f"{arm}{way}" for arm in ARMS for way in ("", _SHOWN, _AVERAGED)), *ENSEMBLES.values(), *SIMPLER)
@@ -39,6 +41,7 @@ NAMED = {
     "majority": "The most frequent label",
     "neighbours": "The vote of the nearest labeled records",
     "regression": "A logistic regression on the embedder's vectors",
+    TUNED_REGRESSION: "A logistic regression on the vectors of the fine-tuned embedder",
 }
 
 
@@ -68,8 +71,11 @@ def average(plan: Plan, journal: Journal) -> None:
             )
 
 
-def simpler_rows(plan: Plan, engine: Engine, journal: Journal) -> None:
-    """Saves the simpler models' answers to the test set; if one does not fit the task, an event says why."""
+def simpler_rows(plan: Plan, engine: Engine, journal: Journal, progress: Callable[[int, int], None]) -> None:
+    """Saves the simpler models' answers to the test set; if one does not fit the task, an event says why.
+
+    progress: is told how far the fine-tuning of an embedder is.
+    """
     _save(journal, "majority", voters.majority(plan, plan.test))
     for how in VOTERS:
         reason = voters.obstacle(plan.task, plan.labeled, plan.test, how)
@@ -80,6 +86,13 @@ def simpler_rows(plan: Plan, engine: Engine, journal: Journal) -> None:
         hashes = voters.input_hashes(plan, how, plan.test)
         if {r.record_id: r.input_hash for r in journal.predictions(how)} != hashes:
             journal.save_predictions(how, voters.poll(plan, engine, how, how, plan.test))
+    hashes = voters.input_hashes(plan, TUNED_REGRESSION, plan.test)
+    if voters.tunes(plan) and {r.record_id: r.input_hash for r in journal.predictions(TUNED_REGRESSION)} != hashes:
+        try:
+            found = voters.tuned_regression(plan, engine, TUNED_REGRESSION, plan.test, progress, journal.stopping)
+            journal.save_predictions(TUNED_REGRESSION, found)
+        except UserError as reason:
+            journal.event("evaluate", str(reason))
 
 
 def ensembles(plan: Plan, engine: Engine, journal: Journal) -> None:

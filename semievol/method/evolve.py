@@ -212,7 +212,9 @@ def evaluate(plan: Plan, engine: Engine, journal: Journal) -> None:
         for shown in ways
         for arm in paths
     ]
-    total, too_long = len(plan.test) * len(rows), TooLong()
+    # Fine-tuning an embedder, which a simpler model goes by, counts as much as one row.
+    asked_for, too_long = len(plan.test) * len(rows), TooLong()
+    total = asked_for + (len(plan.test) if voters.tunes(plan) else 0)
     done = {(r.record_id, row.name, r.input_hash) for row in rows for r in journal.predictions(row.name)}
     if plan.config.is_far:
         asked = ((r, ask_of(plan, engine, "evaluate", r, row, paths, near)) for row in rows for r in plan.test)
@@ -224,6 +226,11 @@ def evaluate(plan: Plan, engine: Engine, journal: Journal) -> None:
             journal.progress("evaluate", position * len(plan.test) + start + len(chunk), total)
     too_long.report(journal, "evaluate")
     comparison.average(plan, journal)
-    comparison.simpler_rows(plan, engine, journal)
+
+    def teaching(so_far: int, steps: int) -> None:
+        journal.progress("evaluate", asked_for + len(plan.test) * so_far // steps, total)
+
+    comparison.simpler_rows(plan, engine, journal, teaching)
+    journal.progress("evaluate", total, total)
     comparison.ensembles(plan, engine, journal)
     journal.save_evaluation(comparison.evaluation(plan, journal))

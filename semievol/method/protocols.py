@@ -191,6 +191,21 @@ class Engine(Protocol):
         allowed text.
         """
 
+    def tuned_regression(
+        self,
+        labeled: Sequence[Record],
+        queries: Sequence[Record],
+        allowed: Sequence[Sequence[str]],
+        embedder: str,
+        progress: Callable[[int, int], None],
+        stopping: Callable[[], bool],
+    ) -> list[Reply]:
+        """The replies of `vote` by "regression", after the embedder was fine-tuned to tell the labels apart.
+
+        labeled: records of at least two answers. progress: is told the updates done, and how many there are. Raises
+        `Stopped` when `stopping()` is true, and UserError where the embedder cannot be fine-tuned.
+        """
+
     def verify(self, known: np.ndarray, right: np.ndarray, asked: np.ndarray) -> np.ndarray:
         """Probability of being right, float[m], of candidates described by `asked`, float[m, d]; learned from `known`,
         float[n, d], and whether those are `right`, bool[n], with both values among them. NaN: not known."""

@@ -8,20 +8,28 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Literal
 
 from semievol.config import VOTERS, Collaborator, Voter
+from semievol.installed import CHAR_TFIDF, MODEL_STATES
 from semievol.method import confidence, weights
 from semievol.method.conversations import stop_if_asked
 from semievol.method.given import without_tokens
-from semievol.method.protocols import Engine, Journal, Plan
+from semievol.method.protocols import Engine, Journal, Plan, Reply
 from semievol.records import Cost, Record, Response, Task
 from semievol.task.answers import LETTERS, allowed_answers, fold
 from semievol.task.prompts import suspicious
 
+TUNED_REGRESSION: Literal["tuned_regression"] = "tuned_regression"
+"""A regression on an embedder that was fine-tuned on the labeled records: a baseline, no collaborator."""
+TUNED_AT_ONCE = 16
+"""Labeled records in one update of an embedder's fine-tuning."""
+_EPOCHS, _FEWEST_UPDATES, _MOST_UPDATES = 5, 60, 300
 RECURRING = 0.5
 """Least share of multiple-choice questions with an option that answers some labeled record; else a vote is useless."""
 
@@ -119,7 +127,46 @@ def poll(plan: Plan, engine: Engine, name: str, how: Voter, queries: Sequence[Re
     voters = [replace(record, answer=_votable(plan.task, record)) for record in plan.labeled]
     allowed = [_ballot(plan.task, record) for record in queries]
     replies = engine.vote(voters, queries, allowed, plan.config.propagation.embedder, how)
-    hashes = input_hashes(plan, how, queries)
+    return _responses(plan, name, queries, allowed, replies, input_hashes(plan, how, queries))
+
+
+def tunes(plan: Plan) -> bool:
+    """Whether an embedder can be fine-tuned to tell the labels of the plan's labeled records apart."""
+    embedder, labels = plan.config.propagation.embedder, {record.answer for record in plan.labeled}
+    return plan.task.kind == "classification" and embedder not in (CHAR_TFIDF, MODEL_STATES) and len(labels) > 1
+
+
+def updates(labeled: int) -> int:
+    """Updates of an embedder's fine-tuning on this number of labeled records."""
+    return min(max(_FEWEST_UPDATES, math.ceil(_EPOCHS * labeled / TUNED_AT_ONCE)), _MOST_UPDATES)
+
+
+def tuned_regression(
+    plan: Plan,
+    engine: Engine,
+    name: str,
+    queries: Sequence[Record],
+    progress: Callable[[int, int], None],
+    stopping: Callable[[], bool],
+) -> list[Response]:
+    """The responses of a regression on an embedder that was fine-tuned on the labeled records (see `tunes`).
+
+    progress, stopping: as for `Engine.tuned_regression`, which says what is raised.
+    """
+    allowed = [_ballot(plan.task, record) for record in queries]
+    embedder = plan.config.propagation.embedder
+    replies = engine.tuned_regression(plan.labeled, queries, allowed, embedder, progress, stopping)
+    return _responses(plan, name, queries, allowed, replies, input_hashes(plan, TUNED_REGRESSION, queries))
+
+
+def _responses(
+    plan: Plan,
+    name: str,
+    queries: Sequence[Record],
+    allowed: Sequence[Sequence[str]],
+    replies: Sequence[Reply],
+    hashes: Mapping[str, str],
+) -> list[Response]:
     found = []
     for record, reply, may in zip(queries, replies, allowed, strict=True):
         answer = _answer(plan.task, reply.text, may)
@@ -137,7 +184,7 @@ def poll(plan: Plan, engine: Engine, name: str, how: Voter, queries: Sequence[Re
     return found
 
 
-def input_hashes(plan: Plan, how: Voter, queries: Sequence[Record]) -> dict[str, str]:
+def input_hashes(plan: Plan, how: Voter | Literal["tuned_regression"], queries: Sequence[Record]) -> dict[str, str]:
     """Record id -> SHA-256 (32 hex digits) over all that decides the reply: embedder, labeled records, the query."""
     labeled = sorted((record.content_hash, record.answer or "") for record in plan.labeled)
     shared = json.dumps([how, plan.config.propagation.embedder, labeled], ensure_ascii=True)

@@ -71,6 +71,7 @@ EXPLAINED = {
     "majority": "The most frequent label of the labeled records, for every record.",
     "neighbours": "The vote of the nearest labeled records.",
     "regression": "A logistic regression on the embedder's vectors of the labeled records.",
+    "tuned_regression": "The same, on an embedder that was fine-tuned on the labeled records before.",
     "base": "The model as it is, asked without demonstrations.",
     "base_demonstrations": "The model as it is, asked with the nearest labeled records shown.",
     "warm_up": "The model fine-tuned on the labeled records.",

@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 
 from semievol.config import VOTERS, Config, Voter
+from semievol.errors import UserError
 from semievol.method import comparison, earned_weights, ensemble, label_errors, metrics, voters
 from semievol.method.evolve import evolve
 from semievol.method.local_models import warm_up_is_used
 from semievol.method.protocols import Engine, Plan
 from semievol.method.suited import suited
+from semievol.method.voters import TUNED_REGRESSION
 from semievol.records import Response
 from semievol.selection.policy import Cut
 from semievol.selection.summary import Selection
@@ -30,7 +32,7 @@ from semievol.study.redraw import Material
 from semievol.study.variants import VARIANTS, Unavailable, with_propagation, without_collaborator
 from semievol.task.answers import same
 
-_NOT_EVOLVED = ("base", "base_demonstrations", "majority", *VOTERS)
+_NOT_EVOLVED = ("base", "base_demonstrations", *comparison.SIMPLER)
 """Rows of an evaluation that are the same whichever model stands as evolved."""
 
 
@@ -83,7 +85,7 @@ class Seed:
         return replace(found, seconds=round(time.monotonic() - began, 3))
 
     def _carry_out(self, arm: str) -> Result:
-        if arm in ("majority", *VOTERS):
+        if arm in comparison.SIMPLER:
             return Result(self._right(self._simpler(arm)))
         if arm in ("base", "base_demonstrations"):
             return self._base(arm)
@@ -121,7 +123,16 @@ class Seed:
         reason = voters.obstacle(plan.task, plan.labeled, queries, how)
         if reason and (plan.task.closed or how == "regression"):
             raise Unavailable(reason)
-        return voters.poll(plan, self.engine, how, how, queries)
+        if arm != TUNED_REGRESSION:
+            return voters.poll(plan, self.engine, how, how, queries)
+        if not voters.tunes(plan):
+            raise Unavailable("The embedder cannot be fine-tuned to tell the labels apart.")
+        try:
+            return voters.tuned_regression(
+                plan, self.engine, arm, queries, lambda done, total: None, self.main.stopping
+            )
+        except UserError as problem:
+            raise Unavailable(str(problem)) from None
 
     def _base(self, arm: str) -> Result:
         shown = arm == "base_demonstrations"

@@ -52,7 +52,12 @@ from semievol.study.seed import Seed
 from semievol.task.answers import same
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
-_SIMPLER = {"majority": "majority class", "neighbours": "neighbours' vote", "regression": "regression on vectors"}
+_SIMPLER = {
+    "majority": "majority class",
+    "neighbours": "neighbours' vote",
+    "regression": "regression on vectors",
+    "tuned_regression": "regression, fine-tuned embedder",
+}
 _MODELS = {"base": "base", "warm_up": "warm-up", "evolved": "evolved"}
 _WAYS = {"": "", "_demonstrations": ", demonstrations", "_averaged": ", averaged", "_ensemble": ", ensemble"}
 NAMES = _SIMPLER | {
@@ -74,10 +79,12 @@ EXTRA = {  # asked for by -> name in the table, arm of `semievol.study`
     **{f"unlabeled{share}": (f"unlabeled {share} % of labeled", f"unlabeled_{share}") for share in (50, 100, 200, 300)},
     "round2": ("second round", "evolved_round_2"),
     "gold": ("all true labels", "all_gold"),
+    "embedder": ("regression, fine-tuned embedder", "tuned_regression"),
 }
-"""Arms that cost a fine-tuning of their own. In the preset `studio` one collaborator is a language model, without
-demonstrations, and there is no judge: without collaboration and without in-context are self-training there."""
-ARMS = (*NAMES.values(), *(name for name, _ in EXTRA.values()))
+"""Arms that cost a fine-tuning of their own; `embedder` is for rows made before the evaluation had that arm. In the
+preset `studio` one collaborator is a language model, without demonstrations, and there is no judge: without
+collaboration and without in-context are self-training there."""
+ARMS = tuple(dict.fromkeys((*NAMES.values(), *(name for name, _ in EXTRA.values()))))
 OPTIONAL = ("shown", "ensemble", *EXTRA)
 """What is asked for beside the other arms. `shown`: answers with demonstrations. `ensemble`: those averaged with vote
 and regression; new rows always have them, for older ones the method is carried out again."""

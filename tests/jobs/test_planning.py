@@ -400,3 +400,20 @@ def test_what_cannot_be_used_is_refused_before_anything_is_queued(
         launch.start(store, project, load("paper", None, [f"{key}={folder}"]))
     assert runs.list_runs(store) == []
     assert rounds.list_rounds(store, project.id) == []
+
+
+def test_a_folder_named_from_where_the_command_runs_is_found_from_elsewhere_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("model", "judge", "smollm2"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    given = ["model=./model", "propagation.judge.model=judge", "propagation.embedder=owner/name"]
+    given.append("propagation.collaborators.0.model=endpoint:far")
+    config = launch.placed(load("studio", assignments=given))
+    assert config.model == str(tmp_path / "model")
+    assert config.propagation.judge.model == str(tmp_path / "judge")
+    assert config.propagation.embedder == "owner/name", "no folder here: a hub id"
+    assert [one.model for one in config.propagation.collaborators] == ["endpoint:far", "neighbours", "regression"]
+    assert launch.placed(load("studio", assignments=["model=smollm2"])).model == "smollm2", "the installed package"
+    assert launch.placed(config) == config

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from semievol.config import Collaborator
+from semievol.errors import UserError
 from semievol.method import comparison, ensemble, metrics
 from semievol.method.evolve import evolve
 from semievol.method.paired_tests import against_every_row
@@ -30,7 +31,8 @@ def plan() -> Plan:
         texts = [f"{WORDS[label]} {split} {i}" for i, label in enumerate(labels)]
         return [Record(f"{split}{i}", text, (), labels[i], split) for i, text in enumerate(texts)]  # type: ignore[arg-type]
 
-    return Plan(TASK, load("paper"), some("labeled", 9), some("unlabeled", 9), some("calibration", 3), some("test", 12))
+    config = load("paper", assignments=["propagation.embedder=minilm"])
+    return Plan(TASK, config, some("labeled", 9), some("unlabeled", 9), some("calibration", 3), some("test", 12))
 
 
 def evaluated(plan: Plan, journal: MemoryJournal | None = None) -> tuple[FakeEngine, MemoryJournal]:
@@ -211,6 +213,51 @@ def test_the_paired_tests_count_the_records_on_which_the_two_differ(plan: Plan) 
     }
     found = journal.evaluation["against"]["regression"]
     assert found["gained"] - found["lost"] == sum(right["evolved"]) - sum(right["regression"])
+
+
+class Tuning(FakeEngine):
+    """Remembers on which records embedders were fine-tuned."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tuned_on: list[list[Record]] = []
+
+    def tuned_regression(self, labeled: Any, *rest: Any) -> Any:
+        self.tuned_on.append(list(labeled))
+        return super().tuned_regression(labeled, *rest)
+
+
+def nobody(done: int, total: int) -> None: ...
+
+
+def test_the_regression_on_a_fine_tuned_embedder_is_a_row_of_its_own_beside_the_plain_one(plan: Plan) -> None:
+    engine, journal, told = Tuning(), MemoryJournal(plan), list[tuple[int, int]]()
+    for _ in range(2):  # what is stored is not done again
+        comparison.simpler_rows(plan, engine, journal, lambda done, total: told.append((done, total)))
+    assert {row for row in comparison.SIMPLER if journal.predictions(row)} == {*comparison.SIMPLER}
+    assert engine.tuned_on == [list(plan.labeled)]
+    assert told == [(1, 1)]
+
+
+@pytest.mark.parametrize("embedder", ["char-tfidf", "model"])
+def test_only_an_embedder_that_learns_is_fine_tuned(plan: Plan, embedder: str) -> None:
+    propagation = plan.config.propagation.model_copy(update={"embedder": embedder})
+    plan = replace(plan, config=plan.config.model_copy(update={"propagation": propagation}))
+    engine, journal = Tuning(), MemoryJournal(plan)
+    comparison.simpler_rows(plan, engine, journal, nobody)
+    assert not engine.tuned_on
+    assert not journal.predictions("tuned_regression")
+
+
+def test_an_embedder_that_cannot_be_fine_tuned_costs_one_row_and_no_evaluation(plan: Plan) -> None:
+    class Stiff(FakeEngine):
+        def tuned_regression(self, *given: Any) -> Any:
+            raise UserError("The embedder is no transformer.", "propagation.embedder", "Choose another.")
+
+    journal = MemoryJournal(plan)
+    comparison.simpler_rows(plan, Stiff(), journal, nobody)
+    assert {row for row in comparison.SIMPLER if journal.predictions(row)} == {"majority", "neighbours", "regression"}
+    assert any("The embedder is no transformer." in text for _, text in journal.events)
 
 
 def test_an_open_task_has_majority_and_neighbours_by_whole_answers(plan: Plan) -> None:

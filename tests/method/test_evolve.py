@@ -58,6 +58,7 @@ def outcome(journal: MemoryJournal) -> tuple[object, ...]:
 
 
 def test_a_whole_round_ends_with_an_evaluation_of_all_rows(plan: Plan) -> None:
+    plan = with_propagation(plan, embedder="minilm")
     engine, journal = FakeEngine(), MemoryJournal(plan)
     evolve(plan, engine, journal)
     rows = set(ROWS) - set(ENSEMBLES.values())  # no simple model is a collaborator here

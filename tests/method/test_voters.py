@@ -184,3 +184,19 @@ def test_in_a_fold_the_pool_teaches_without_the_models_that_saw_the_folds_labels
 def test_without_a_second_pass_the_labeled_records_alone_vote() -> None:
     engine, *_ = second_pass({}, second_pass=False)
     assert all({record.id for record in voting} == {"a", "b"} for voting, _ in engine.polls)
+
+
+def test_an_embedder_is_fine_tuned_only_where_it_can_learn_to_tell_labels_apart() -> None:
+    config = load("studio", assignments=["propagation.embedder=minilm"])
+    labeled = [Record("a", "a leak", (), "water"), Record("b", "a hole", (), "water")]
+    assert not voters.tunes(Plan(LABELS, config, labeled, [])), "all labels are the same"
+    labeled.append(Record("c", "a lane", (), "roads"))
+    assert voters.tunes(Plan(LABELS, config, labeled, []))
+    assert not voters.tunes(Plan(Task("multiple_choice"), config, labeled, []))
+    fixed = load("studio", assignments=["propagation.embedder=char-tfidf"])
+    assert not voters.tunes(Plan(LABELS, fixed, labeled, []))
+
+
+@pytest.mark.parametrize(("labeled", "expected"), [(1, 60), (192, 60), (193, 61), (453, 142), (10**6, 300)])
+def test_few_records_are_read_often_and_many_not_all(labeled: int, expected: int) -> None:
+    assert voters.updates(labeled) == expected

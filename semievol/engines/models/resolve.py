@@ -78,6 +78,14 @@ def is_folder(name: str) -> bool:
         return False
 
 
+def whole_path(name: str) -> str:
+    """The name of a model or embedder; that of a folder or GGUF file as a whole path, which means the same in a process
+    that works elsewhere."""
+    known = name == STARTER or name in MODELS or name in EMBEDDERS
+    there = not known and name != "" and (is_folder(name) or packaged.is_gguf(name))
+    return str(Path(name).expanduser().absolute()) if there else name
+
+
 def download(name: str) -> Path:
     """The folder of a hub model in the hub cache; downloads it first, with a progress bar, if it is not there."""
     # The hub client is imported here because it takes half a second and local models do not need it.
