@@ -39,3 +39,13 @@ def test_records_of_the_test_set_cannot_be_labeled(visit: Visit, store: Store) -
     record = next(r for r in load_records(store, version_id) if r.split == "test")
     app = visit("demonstrations", project=project.id, record=record.id)
     assert not [box for box in app.selectbox if box.label == "Its label"]
+
+
+def test_in_a_round_of_an_earlier_version_it_is_said_where_labels_are_given(visit: Visit, store: Store) -> None:
+    project = made.with_results(store)
+    record = next(r for r in load_records(store, project.version_id or 0) if r.split == "unlabeled")
+    labels.note(store, project.id, record.id, "waste")
+    labels.make_version(store, project.id)
+    app = visit("demonstrations", project=project.id, record=record.id)
+    assert not [box for box in app.selectbox if box.label == "Its label"]
+    assert "Labels are given in version 2, which is in use: open a new round" in told(app)

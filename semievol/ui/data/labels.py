@@ -12,9 +12,16 @@ from semievol.ui.shell.state import Place
 
 
 def control(here: Place, shown: Record) -> None:
-    """A choice of the record's label, for labeled and unlabeled records of the version in use."""
-    in_use = here.round_or_none is None or here.round.version_id == here.project.version_id
-    if shown.split not in labels.CHANGEABLE or not in_use:
+    """A choice of the record's label, for labeled and unlabeled records of the version in use; in a round of another
+    version a note says what to do first."""
+    if shown.split not in labels.CHANGEABLE:
+        return
+    if here.round_or_none is not None and here.round.version_id != here.project.version_id:
+        number = here.project.version_number
+        parts.note(
+            f"This round has an earlier version of the data. Labels are given in version {number}, which is in use: "
+            "open a new round (Training page, Run everything), then label here again."
+        )
         return
     waits = labels.waiting(here.store, here.project.id).get(shown.id)
     present = waits or shown.answer
