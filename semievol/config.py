@@ -164,6 +164,11 @@ class Propagation(Settings):
         description="`neighbours` and `regression` also learn from the unlabeled records: from the answers that all "
         "collaborators together give to the other records, never to the record itself.",
     )
+    tune_embedder: bool = Field(
+        False,
+        description="`neighbours` and `regression` average over two embedders: as it is, and fine-tuned on the labeled "
+        "records, so that texts with equal labels lie together (classification only).",
+    )
     judge: Collaborator = Field(
         Collaborator(name="judge", demonstrations=False), description="The model that judges, at its own temperature."
     )

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -106,6 +107,11 @@ class LocalEngine:
             _ = self.base
 
     @cached_property
+    def _own_cache(self) -> tempfile.TemporaryDirectory[str]:
+        """Keeps fine-tuned embedders where no cache was given; goes with the engine."""
+        return tempfile.TemporaryDirectory(prefix="semievol-")
+
+    @cached_property
     def base(self) -> AdaptedModel:
         """The base model in memory."""
         return AdaptedModel(self._model, self.device, self.dtype, self._four_bits)
@@ -166,21 +172,20 @@ class LocalEngine:
         poll = {"neighbours": voting.neighbours, "regression": voting.regression}[how]
         return poll(labeled, queries, allowed, self._embedder(embedder))
 
-    def tuned_regression(
+    def tune_embedder(
         self,
         labeled: Sequence[Record],
-        queries: Sequence[Record],
-        allowed: Sequence[Sequence[str]],
         embedder: str,
         progress: Callable[[int, int], None],
         stopping: Callable[[], bool],
-    ) -> list[Reply]:
-        """See the protocol and `tuned_embedder.tuned`. embedder: the name of a sentence-transformers model."""
-        from semievol.engines import retrieval, tuned_embedder, voting
+    ) -> str:
+        """See the protocol and `tuned_embedder.tune`. embedder: the name of a sentence-transformers model."""
+        from semievol.engines import retrieval, tuned_embedder
 
-        folder = retrieval.sentence_folder(embedder)
-        embed = tuned_embedder.tuned(folder, labeled, self.device.type, progress, stopping)
-        return voting.regression(labeled, queries, allowed, embed)
+        base = retrieval.sentence_folder(embedder)
+        folder = tuned_embedder.folder_of(self._cache or Path(self._own_cache.name), base, labeled)
+        tuned_embedder.tune(base, labeled, folder, self.device.type, progress, stopping)
+        return str(folder)
 
     def verify(self, known: np.ndarray, right: np.ndarray, asked: np.ndarray) -> np.ndarray:
         """See the protocol and `verification.probability_right`."""
@@ -189,12 +194,19 @@ class LocalEngine:
         return verification.probability_right(known, right, asked)
 
     def _embedder(self, name: str) -> Embed:
-        from semievol.engines import retrieval
+        from semievol.engines import retrieval, tuned_embedder
 
         if name == retrieval.CHAR_TFIDF:
             return retrieval.char_tfidf
-        if name == MODEL_STATES:
-            embed: Embed = self._hidden_states
+        cache = self._cache
+        if tuned_embedder.is_tuned(name):  # its name says all that it depends on
+            identity, cache = Path(name).name, Path(name).parent
+
+            def embed(texts: Sequence[str]) -> Vectors:
+                return tuned_embedder.embedder(Path(name), self.device.type)(texts)
+
+        elif name == MODEL_STATES:
+            embed = self._hidden_states
             identity = f"{self.base.fingerprint} {self.dtype}{' 4bit' if self._four_bits else ''}"
         else:
             folder = retrieval.sentence_folder(name)
@@ -203,7 +215,7 @@ class LocalEngine:
             def embed(texts: Sequence[str]) -> Vectors:
                 return retrieval.sentence_embedder(folder, self.device.type)(texts)
 
-        return embed if self._cache is None else vectors.cached(embed, self._cache, identity)
+        return embed if cache is None else vectors.cached(embed, cache, identity)
 
     def fits(self, ask: Ask) -> bool:
         """See the protocol and `Chat.fits`. What a server has room for only the server knows."""

@@ -23,6 +23,7 @@ from semievol.importing.splits import holds_out
 from semievol.jobs import token_counts
 from semievol.jobs.token_counts import Reading, read
 from semievol.method import earned_weights, voters
+from semievol.method.suited import with_embedder
 from semievol.records import CROSS_FIT, Record, Task
 from semievol.store.data import records, versions
 from semievol.store.database import Store
@@ -100,18 +101,19 @@ def operations(shape: footprint.Shape, config: Config, amount: Amount, tokens: R
     kept = amount.kept
     if kept is None:
         kept = round(rule.value * amount.pool) if rule.kind == "fraction" else amount.pool
-    tuned_on = voters.updates(learnt) * voters.TUNED_AT_ONCE if amount.tunes_embedder else 0
+    learning = 6.0 * EMBEDDER_PARAMETERS * tokens.question * voters.updates(learnt) * voters.TUNED_AT_ONCE
+    at_once = propagation.tune_embedder  # the evaluation then finds the embedder as it needs it
     return {
         "warm_up": warm_up,
-        "retrieve": 2.0 * EMBEDDER_PARAMETERS * tokens.question * (amount.pool + amount.labeled),
+        "retrieve": 2.0 * EMBEDDER_PARAMETERS * tokens.question * (amount.pool + amount.labeled) + at_once * learning,
         "respond": answered * asked,
-        CROSS_FIT: folds * warm_up + (folds > 0) * (answered + judged) * amount.labeled,
+        CROSS_FIT: folds * (warm_up + at_once * learning) + (folds > 0) * (answered + judged) * amount.labeled,
         "justify": judged * asked,
         "tune": _training(
             shape, config.tune, kept + (learnt if config.tune_on == "gold_and_pseudo" else 0), tokens.tune, four_bits
         ),
         "evaluate": 2.0 * shape.parameters * _MODELS * tokens.evaluate * amount.test
-        + 6.0 * EMBEDDER_PARAMETERS * tokens.question * tuned_on,
+        + (amount.tunes_embedder and not at_once) * learning,
     }
 
 
@@ -192,7 +194,8 @@ def answering(store: Store, version_id: int, config: Config) -> Answering | None
 
 
 def settled(config: Config, task: Task, labeled: Sequence[Record]) -> Config:
-    """The config with the folds that `weighting: auto` needs."""
+    """The config with the folds that `weighting: auto` needs, and `tune_embedder` off where nothing would use it."""
+    config = with_embedder(config, task)
     if holds_out(len(labeled), config.calibration, config.calibration_minimum):
         return config
     return earned_weights.settled(config, task, labeled, later_round=False)

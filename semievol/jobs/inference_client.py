@@ -20,7 +20,7 @@ from semievol.jobs.inference_process import Watch, unwatched
 from semievol.method import comparison, confidence, ensemble, voters
 from semievol.method.label_errors import Suspect
 from semievol.method.preflight import Preflight, Way
-from semievol.method.protocols import Ask
+from semievol.method.protocols import Ask, Plan
 from semievol.records import Demonstration, Record, Response, Task
 from semievol.store.data import records, versions
 from semievol.store.database import Store
@@ -79,7 +79,10 @@ def warm(store: Store, config: Config, task: Task, round_id: int | None = None, 
             return False
         adapters = [("base", "base")] if round_id is None else _adapters(store, round_id, models)
         trial = Record("trial", "Hello", ("yes", "no") if task.kind == "multiple_choice" else ())
-        inference_process.request(store, config, _question(config, task, trial, (), adapters) | {"verb": "warm"})
+        tuned_on = [] if round_id is None else _tuned_on(store, rounds.get_round(store, round_id), task)
+        embedder = {"tuned_on": [asdict(one) for one in tuned_on], "config": config.model_dump(mode="json")}
+        request = _question(config, task, trial, (), adapters) | {"verb": "warm"} | (embedder if tuned_on else {})
+        inference_process.request(store, config, request)
     except (UserError, OSError):  # nobody has asked; a question will say what is wrong
         return False
     finally:
@@ -165,16 +168,23 @@ def similarities(
 
 
 def vote(
-    store: Store, round_id: int, question: Record, watch: Watch = unwatched, learned: Sequence[Record] | None = None
+    store: Store,
+    round_id: int,
+    question: Record,
+    watch: Watch = unwatched,
+    learned: Sequence[Record] | None = None,
+    tuned_on: Sequence[Record] = (),
 ) -> list[dict[str, Any]]:
     """Answers of the voters (nearest labeled records, regression) that fit the task, as dicts like those of `ask`,
-    without mass and seconds. watch: as in `ask`. learned: what they learn from; None: the labeled records."""
+    without mass and seconds. watch: as in `ask`. learned: what they learn from; None: the labeled records. tuned_on:
+    what their second embedder is fine-tuned on, if they have one."""
     round_ = rounds.get_round(store, round_id)
     task, labeled = versions.task_of(store, round_.version_id), learned or _labeled(store, round_)
     request = {
         "verb": "vote",
         "task": asdict(task),
         "labeled": [asdict(record) for record in labeled],
+        "tuned_on": [asdict(record) for record in tuned_on],
         "record": asdict(question),
         "voters": [how for how in VOTERS if not voters.obstacle(task, labeled, [question], how)],
         "config": round_.config.model_dump(mode="json"),
@@ -191,14 +201,16 @@ def ensembles(
     task = versions.task_of(store, round_.version_id)
     weighted = ensemble.weights(task, round_.config, rounds.weights(store, round_id))
     given, found = {one["model"]: one for one in said}, []
+    labeled, tuned_on = (_labeled(store, round_), _tuned_on(store, round_, task)) if weighted else ([], [])
     for model, name in comparison.ENSEMBLES.items():
         if not weighted or model not in given or not given[model]["probabilities"]:
             continue
-        voted = given
+        voted, learned = given, labeled
         if model == "evolved" and (frozen := outcomes.trained_on(store, round_id)):
             pool = records.load_records(store, round_.version_id, "unlabeled")
-            learned = ensemble.learned(_labeled(store, round_), pool, frozen)
-            voted = {one["model"]: one for one in vote(store, round_id, question, watch, learned)}
+            learned = ensemble.learned(labeled, pool, frozen)
+        if tuned_on or learned is not labeled:
+            voted = {one["model"]: one for one in vote(store, round_id, question, watch, learned, tuned_on)}
         simple = weighted.keys() - {ensemble.MODEL}
         if simple <= voted.keys():
             beside = {how: _response(question, voted[how]) for how in simple}
@@ -208,6 +220,13 @@ def ensembles(
             one = {"model": name, "text": reply.text, "answer": reply.answer, "probabilities": table}
             found.append(one | {"entropy": confidence.own_entropy(reply)})
     return found
+
+
+def _tuned_on(store: Store, round_: Round, task: Task) -> Sequence[Record]:
+    """The records that the voters' second embedder is fine-tuned on in the ensembles of this round."""
+    if not ensemble.weights(task, round_.config, rounds.weights(store, round_.id)):
+        return []
+    return voters.with_tuned_embedder(Plan(task, round_.config, _labeled(store, round_), ())).tuned_on
 
 
 def _response(question: Record, said: dict[str, Any]) -> Response:

@@ -31,6 +31,7 @@ _DOING = {
     "start": "Starting the model's process",
     "load": "Loading the model",
     "embed": "Embedding the labeled records",
+    "tune": "Fine-tuning the embedder, once",
     "answer": "Answering",
     "neighbours": "Looking for the nearest labeled records",
     "vote": "Asking the simple baselines",

@@ -61,6 +61,8 @@ def main(address: str, cache: str) -> None:
                 loaded()
             if request.get("embedder", CHAR_TFIDF) != CHAR_TFIDF:
                 embed_ahead(held[1], request, lambda done, total: _say(stream, {"doing": "embed", "of": [done, total]}))
+            if request.get("tuned_on"):
+                tune(held[1], request, lambda done, total: _say(stream, {"doing": "tune", "of": [done, total]}))
             _say(stream, {"doing": _DOING[request["verb"]]})
             return {"result": _VERBS[request["verb"]](held[1], request)}
         except UserError as problem:
@@ -136,6 +138,12 @@ def embed_ahead(engine: Engine, request: dict[str, Any], told: Callable[[int, in
         engine.embed(labeled[start : start + size], request["embedder"])
 
 
+def tune(engine: Engine, request: dict[str, Any], told: Callable[[int, int], None]) -> None:
+    """Fine-tunes the embedder on the request's records, if that was not done before: whatever comes next finds it."""
+    embedder = request["config"]["propagation"]["embedder"]
+    engine.tune_embedder([_record(values) for values in request["tuned_on"]], embedder, told, lambda: False)
+
+
 def judge(engine: Engine, request: dict[str, Any]) -> list[str | None]:
     """The final answer to each of the request's questions, read as in a run; None where it cannot be read."""
     plan = Plan(_task(request["task"]), Config.model_validate(request["config"]), (), ())
@@ -162,7 +170,8 @@ def neighbours(engine: Engine, request: dict[str, Any]) -> list[tuple[str, float
 def vote(engine: Engine, request: dict[str, Any]) -> list[dict[str, Any]]:
     """Answers without a language model, from the labeled records, by every requested `Voter`."""
     record, labeled = _record(request["record"]), [_record(values) for values in request["labeled"]]
-    plan = Plan(_task(request["task"]), Config.model_validate(request["config"]), labeled, ())
+    tuned_on = [_record(values) for values in request["tuned_on"]]
+    plan = Plan(_task(request["task"]), Config.model_validate(request["config"]), labeled, (), tuned_on=tuned_on)
     allowed = allowed_answers(plan.task, record)
     results = []
     for how in request["voters"]:
@@ -185,7 +194,7 @@ def respond(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     began, left_out = time.monotonic(), len(shown)
     how = next((voter for voter in VOTERS if voter == one.model), None)
     if how is not None:
-        said = voters.poll(plan, engine, one.name, how, [record])[0]
+        said = voters.poll(voters.with_tuned_embedder(plan), engine, one.name, how, [record])[0]
     else:
         ask = ask_of(plan, engine, "respond", record, one, request["models"], {record.id: shown})
         if ask.too_long:

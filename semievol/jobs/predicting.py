@@ -248,7 +248,7 @@ class _Asking:
     def simple(self, questions: Sequence[Record]) -> dict[str, dict[str, Response]]:
         """Voter -> record id -> its response, of the voters in the ensemble."""
         found: dict[str, dict[str, Response]] = {}
-        informed = replace(self.plan, labeled=self.learned)
+        informed = replace(voters.with_tuned_embedder(self.plan), labeled=self.learned)
         for how in VOTERS:
             if how in self.weighted:
                 said = voters.poll(informed, self.engine, how, how, questions)

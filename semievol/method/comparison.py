@@ -89,7 +89,7 @@ def simpler_rows(plan: Plan, engine: Engine, journal: Journal, progress: Callabl
     hashes = voters.input_hashes(plan, TUNED_REGRESSION, plan.test)
     if voters.tunes(plan) and {r.record_id: r.input_hash for r in journal.predictions(TUNED_REGRESSION)} != hashes:
         try:
-            found = voters.tuned_regression(plan, engine, TUNED_REGRESSION, plan.test, progress, journal.stopping)
+            found = voters.tuned_regression(plan, engine, plan.test, progress, journal.stopping)
             journal.save_predictions(TUNED_REGRESSION, found)
         except UserError as reason:
             journal.event("evaluate", str(reason))
@@ -118,7 +118,7 @@ def in_ensemble(
     """
     weighted = ensemble.weights(plan.task, plan.config, fitted)
     simple = [how for how in VOTERS if how in weighted]
-    informed = replace(plan, labeled=ensemble.learned(plan.labeled, plan.unlabeled, frozen))
+    informed = replace(voters.with_tuned_embedder(plan), labeled=ensemble.learned(plan.labeled, plan.unlabeled, frozen))
     unfit = any(voters.obstacle(plan.task, informed.labeled, plan.test, how) for how in simple)
     if not simple or unfit or not any(response.probabilities for response in said):
         return []

@@ -38,6 +38,9 @@ from semievol.records import STAGES, Candidate, Record, Response
 from semievol.selection.summary import accepted, why_none
 from semievol.task.answers import allowed_answers
 
+_OF_TUNING = 0.9
+"""Share of `retrieve` that fine-tuning an embedder takes, for its progress."""
+
 
 def evolve(plan: Plan, engine: Engine, journal: Journal, first: str = "warm_up", until: str = "evaluate") -> None:
     """Runs the stages from `first` to `until`, both inclusive. Raises `Stopped` when the journal asks for it."""
@@ -78,10 +81,21 @@ def retrieve(plan: Plan, engine: Engine, journal: Journal) -> None:
     """In-context propagation: the k nearest labeled records of every record become its demonstrations (§3.1).
 
     The same vectors show whether labeled and unlabeled texts are alike, which every estimate assumes, and give every
-    record its place on the map.
+    record its place on the map. The voters' second embedder is fine-tuned here, where the settings ask for it.
     """
     queries = [*plan.unlabeled, *plan.calibration, *plan.labeled]
     settings = plan.config.propagation
+    tuned_on = voters.with_tuned_embedder(plan).tuned_on
+    share = _OF_TUNING if tuned_on else 0.0
+
+    def learns(done: int, total: int) -> None:
+        journal.progress("retrieve", int(len(queries) * share * done / total), len(queries))
+
+    def maps(done: int, total: int) -> None:
+        journal.progress("retrieve", int(len(queries) * (share + (1 - share) * done / total)), len(queries))
+
+    if tuned_on:
+        engine.tune_embedder(tuned_on, settings.embedder, learns, journal.stopping)
     stored = journal.demonstrations()
     if any(record.id not in stored for record in queries):
         # One neighbour is found even if none is shown: its similarity says how far a record is from the labeled ones.
@@ -97,11 +111,7 @@ def retrieve(plan: Plan, engine: Engine, journal: Journal) -> None:
         journal.save_shift(asdict(apart) if apart else {})
     if not journal.mapped():
         vectors = engine.embed(queries, settings.embedder)
-
-        def told(done: int, total: int) -> None:
-            journal.progress("retrieve", len(queries) * done // total, len(queries))
-
-        places = engine.places(vectors, plan.config.seed, told).astype(float).tolist()
+        places = engine.places(vectors, plan.config.seed, maps).astype(float).tolist()
         journal.save_map({query.id: (x, y) for query, (x, y) in zip(queries, places, strict=True)})
     journal.progress("retrieve", len(queries), len(queries))
 

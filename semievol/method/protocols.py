@@ -191,19 +191,18 @@ class Engine(Protocol):
         allowed text.
         """
 
-    def tuned_regression(
+    def tune_embedder(
         self,
         labeled: Sequence[Record],
-        queries: Sequence[Record],
-        allowed: Sequence[Sequence[str]],
         embedder: str,
         progress: Callable[[int, int], None],
         stopping: Callable[[], bool],
-    ) -> list[Reply]:
-        """The replies of `vote` by "regression", after the embedder was fine-tuned to tell the labels apart.
+    ) -> str:
+        """Fine-tunes an embedder to tell the labels apart; returns the name under which `vote` finds it.
 
-        labeled: records of at least two answers. progress: is told the updates done, and how many there are. Raises
-        `Stopped` when `stopping()` is true, and UserError where the embedder cannot be fine-tuned.
+        labeled: records of at least two answers; for the same ones it is done once. progress: is told the updates done,
+        and how many there are. Raises `Stopped` when `stopping()` is true, and UserError where the embedder cannot be
+        fine-tuned.
         """
 
     def verify(self, known: np.ndarray, right: np.ndarray, asked: np.ndarray) -> np.ndarray:
@@ -339,7 +338,7 @@ class Plan:
     round_number: part of the key of every random draw. parent: the parent round's evolved adapter, None in the first
     round. learn_from: unlabeled records that get no answer here, but from which voters may learn (cross-fitting).
     spent: content hashes of records that earlier rounds accepted; evidence leaves them out (docs/evidence.md, Later
-    rounds).
+    rounds). tuned_on: labeled records on which the voters' second embedder is fine-tuned; without any they have none.
     """
 
     task: Task
@@ -352,3 +351,4 @@ class Plan:
     parent: str | None = None
     learn_from: Sequence[Record] = ()
     spent: frozenset[str] = frozenset()
+    tuned_on: Sequence[Record] = ()

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 from semievol.config import VOTERS, Collaborator, Config
 from semievol.errors import UserError
+from semievol.installed import CHAR_TFIDF, MODEL_STATES
 from semievol.method import earned_weights
 from semievol.method.voters import obstacle
 from semievol.presets import STUDIO_COLLABORATORS, STUDIO_READERS
@@ -15,7 +16,8 @@ from semievol.records import Record, Task
 def suited(
     config: Config, task: Task, labeled: Sequence[Record], pool: Sequence[Record], later_round: bool = False
 ) -> Config:
-    """The settings with collaborators that suit the task, and with `weighting: auto` decided.
+    """The settings with collaborators that suit the task, with `weighting: auto` decided, and with `tune_embedder` off
+    where nothing would use it.
 
     Of the preset `studio`, collaborators without a language model are left out if they do not fit the task; if none of
     them fits, one that reads demonstrations takes their place. One that a person chose raises UserError instead.
@@ -29,7 +31,16 @@ def suited(
     if reasons:
         propagation = config.propagation.model_copy(update={"collaborators": without(config, reasons)})
         config = config.model_copy(update={"propagation": propagation})
-    return earned_weights.settled(config, task, labeled, later_round)
+    return earned_weights.settled(with_embedder(config, task), task, labeled, later_round)
+
+
+def with_embedder(config: Config, task: Task) -> Config:
+    """The settings with `tune_embedder` off, unless a voter can use an embedder that tells the task's labels apart."""
+    propagation = config.propagation
+    voting = any(one.model in VOTERS for one in propagation.collaborators)
+    if voting and task.kind == "classification" and propagation.embedder not in (CHAR_TFIDF, MODEL_STATES):
+        return config
+    return config.model_copy(update={"propagation": propagation.model_copy(update={"tune_embedder": False})})
 
 
 def unfit(

@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 from semievol.config import VOTERS, Collaborator, Voter
 from semievol.installed import CHAR_TFIDF, MODEL_STATES
@@ -62,7 +62,7 @@ def respond(plan: Plan, engine: Engine, journal: Journal, records: Sequence[Reco
     voting: list[tuple[Collaborator, Voter]] = [
         (c, how) for c in plan.config.propagation.collaborators for how in VOTERS if c.model == how
     ]
-    done, first_pass = journal.answered("respond"), dict[str, float]()
+    done, first_pass, plan = journal.answered("respond"), dict[str, float](), with_tuned_embedder(plan)
     for plan_of_part, part in _parts(plan, engine, journal, voting, records, first_pass):
         for collaborator, how in voting:
             hashes = input_hashes(plan_of_part, how, part)
@@ -123,52 +123,49 @@ def _parts(
 
 
 def poll(plan: Plan, engine: Engine, name: str, how: Voter, queries: Sequence[Record]) -> list[Response]:
-    """The responses of a collaborator called `name` to all queries, by the vote or the regression."""
-    voters = [replace(record, answer=_votable(plan.task, record)) for record in plan.labeled]
-    allowed = [_ballot(plan.task, record) for record in queries]
-    replies = engine.vote(voters, queries, allowed, plan.config.propagation.embedder, how)
-    return _responses(plan, name, queries, allowed, replies, input_hashes(plan, how, queries))
+    """The responses of a collaborator called `name` to all queries, by the vote or the regression.
 
-
-def tunes(plan: Plan) -> bool:
-    """Whether an embedder can be fine-tuned to tell the labels of the plan's labeled records apart."""
-    embedder, labels = plan.config.propagation.embedder, {record.answer for record in plan.labeled}
-    return plan.task.kind == "classification" and embedder not in (CHAR_TFIDF, MODEL_STATES) and len(labels) > 1
-
-
-def updates(labeled: int) -> int:
-    """Updates of an embedder's fine-tuning on this number of labeled records."""
-    return min(max(_FEWEST_UPDATES, math.ceil(_EPOCHS * labeled / TUNED_AT_ONCE)), _MOST_UPDATES)
+    Where the plan has an embedder fine-tuned, they are averaged over both embedders, as it is and fine-tuned: alone the
+    fine-tuned one would be too sure of itself.
+    """
+    settings = plan.config.propagation
+    embedders = [settings.embedder]
+    if plan.tuned_on:
+        embedders.append(engine.tune_embedder(plan.tuned_on, settings.embedder, lambda done, total: None, _never))
+    return _polled(plan, engine, name, how, queries, embedders, input_hashes(plan, how, queries))
 
 
 def tuned_regression(
     plan: Plan,
     engine: Engine,
-    name: str,
     queries: Sequence[Record],
     progress: Callable[[int, int], None],
     stopping: Callable[[], bool],
 ) -> list[Response]:
-    """The responses of a regression on an embedder that was fine-tuned on the labeled records (see `tunes`).
+    """The responses of a regression on the embedder fine-tuned on the labeled records (see `tunes`), a baseline.
 
-    progress, stopping: as for `Engine.tuned_regression`, which says what is raised.
+    progress, stopping: as for `Engine.tune_embedder`, which says what is raised.
     """
-    allowed = [_ballot(plan.task, record) for record in queries]
-    embedder = plan.config.propagation.embedder
-    replies = engine.tuned_regression(plan.labeled, queries, allowed, embedder, progress, stopping)
-    return _responses(plan, name, queries, allowed, replies, input_hashes(plan, TUNED_REGRESSION, queries))
+    tuned = engine.tune_embedder(plan.labeled, plan.config.propagation.embedder, progress, stopping)
+    hashes = input_hashes(plan, TUNED_REGRESSION, queries)
+    return _polled(plan, engine, TUNED_REGRESSION, "regression", queries, [tuned], hashes)
 
 
-def _responses(
+def _polled(
     plan: Plan,
+    engine: Engine,
     name: str,
+    how: Voter,
     queries: Sequence[Record],
-    allowed: Sequence[Sequence[str]],
-    replies: Sequence[Reply],
+    embedders: Sequence[str],
     hashes: Mapping[str, str],
 ) -> list[Response]:
+    voters = [replace(record, answer=_votable(plan.task, record)) for record in plan.labeled]
+    allowed = [_ballot(plan.task, record) for record in queries]
+    by_embedder = [engine.vote(voters, queries, allowed, embedder, how) for embedder in embedders]
     found = []
-    for record, reply, may in zip(queries, replies, allowed, strict=True):
+    for record, replies, may in zip(queries, zip(*by_embedder, strict=True), allowed, strict=True):
+        reply = _averaged(replies, may)
         answer = _answer(plan.task, reply.text, may)
         found.append(
             Response(
@@ -184,10 +181,49 @@ def _responses(
     return found
 
 
+def _averaged(replies: Sequence[Reply], allowed: Sequence[str]) -> Reply:
+    """The mean of some replies' probabilities, and the answer to which it gives most; of equals the first."""
+    if len(replies) == 1:
+        return replies[0]
+    told = [reply for reply in replies if reply.text]  # the others found nothing to vote for
+    if not told:
+        return replies[0]
+    spread = tuple(sum(values) / len(told) for values in zip(*(reply.probabilities for reply in told), strict=True))
+    return replace(told[0], text=allowed[spread.index(max(spread))], probabilities=spread)
+
+
+def _never() -> bool:
+    return False
+
+
+def tunes(plan: Plan) -> bool:
+    """Whether an embedder can be fine-tuned to tell the labels of the plan's labeled records apart."""
+    embedder, labels = plan.config.propagation.embedder, {record.answer for record in plan.labeled}
+    return plan.task.kind == "classification" and embedder not in (CHAR_TFIDF, MODEL_STATES) and len(labels) > 1
+
+
+def with_tuned_embedder(plan: Plan) -> Plan:
+    """The plan whose voters also go by an embedder that is fine-tuned on its labeled records, if the settings say so.
+
+    Call it before anything is added to the labeled records: no pseudo-label and no held-out record teaches it.
+    """
+    wanted = plan.config.propagation.tune_embedder and tunes(plan)
+    return replace(plan, tuned_on=plan.labeled if wanted else ())
+
+
+def updates(labeled: int) -> int:
+    """Updates of an embedder's fine-tuning on this number of labeled records."""
+    return min(max(_FEWEST_UPDATES, math.ceil(_EPOCHS * labeled / TUNED_AT_ONCE)), _MOST_UPDATES)
+
+
 def input_hashes(plan: Plan, how: Voter | Literal["tuned_regression"], queries: Sequence[Record]) -> dict[str, str]:
-    """Record id -> SHA-256 (32 hex digits) over all that decides the reply: embedder, labeled records, the query."""
+    """Record id -> SHA-256 (32 hex digits) over all that decides the reply: embedder and what a second one
+    is fine-tuned on, labeled records, the query."""
     labeled = sorted((record.content_hash, record.answer or "") for record in plan.labeled)
-    shared = json.dumps([how, plan.config.propagation.embedder, labeled], ensure_ascii=True)
+    parts: list[Any] = [how, plan.config.propagation.embedder, labeled]
+    if plan.tuned_on:
+        parts.append(sorted((record.content_hash, record.answer or "") for record in plan.tuned_on))
+    shared = json.dumps(parts, ensure_ascii=True)
     digest = hashlib.sha256(shared.encode()).hexdigest()
     return {
         record.id: hashlib.sha256(

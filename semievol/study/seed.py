@@ -128,9 +128,7 @@ class Seed:
         if not voters.tunes(plan):
             raise Unavailable("The embedder cannot be fine-tuned to tell the labels apart.")
         try:
-            return voters.tuned_regression(
-                plan, self.engine, arm, queries, lambda done, total: None, self.main.stopping
-            )
+            return voters.tuned_regression(plan, self.engine, queries, lambda done, total: None, self.main.stopping)
         except UserError as problem:
             raise Unavailable(str(problem)) from None
 

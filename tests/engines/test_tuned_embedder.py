@@ -1,4 +1,4 @@
-"""An embedder that is fine-tuned on labeled records: what it learns, and how it is stopped."""
+"""An embedder that is fine-tuned on labeled records: what it learns, what is kept, and how it is stopped."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sentence_transformers import SentenceTransformer
 from sklearn.linear_model import LogisticRegression
 
 from semievol.engines import retrieval, tuned_embedder
@@ -46,14 +47,16 @@ def apart(vectors: np.ndarray) -> float:
 
 
 @packages
-def test_texts_with_equal_labels_come_to_lie_together_and_no_other_draw_changes(base: Path) -> None:
+def test_texts_with_equal_labels_come_to_lie_together_and_no_other_draw_changes(base: Path, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    embed = tuned_embedder.tuned(base, LABELED, "cpu", lambda *so_far: told.append(so_far), lambda: False)
+    folder = tmp_path / "tuned-on-moods"
+    tuned_embedder.tune(base, LABELED, folder, "cpu", lambda *so_far: told.append(so_far), lambda: False)
     assert torch.equal(torch.rand(3), expected)
     before = retrieval.unit_vectors(LABELED, retrieval.sentence_embedder(base, "cpu"))
+    embed = tuned_embedder.embedder(folder, "cpu")
     assert apart(before) < 0.1
     assert apart(retrieval.unit_vectors(LABELED, embed)) > 0.5
     new = [Record("q", "The profit climbed once more."), Record("r", "Orders fell sharply.")]
@@ -62,32 +65,64 @@ def test_texts_with_equal_labels_come_to_lie_together_and_no_other_draw_changes(
     total = voters.updates(len(LABELED))
     assert told == [(done, total) for done in range(total + 1)]
 
+    # Against the adapter as sentence-transformers itself loads it, not merged into the weights.
+    plain = SentenceTransformer(str(base), device="cpu")
+    plain.load_adapter(str(folder))
+    texts = [record.question for record in LABELED]
+    assert np.allclose(embed(texts), plain.encode(texts, show_progress_bar=False), atol=1e-5)
+
 
 @packages
-def test_the_engine_gives_the_same_twice_and_not_what_the_embedder_gives_as_it_is(
-    base: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_engine_makes_it_once_and_again_where_it_is_damaged(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(voters, "_FEWEST_UPDATES", 5)
-    engine, asked, allowed = LocalEngine("starter", threads=1), [Record("q", "A loss.")], [("glad", "sad")]
-    found = [
-        engine.tuned_regression(LABELED, asked, allowed, str(base), quiet, lambda: False)[0].probabilities
-        for _ in range(2)
-    ]
-    assert found[0] == found[1]
-    assert found[0] != engine.vote(LABELED, asked, allowed, str(base), "regression")[0].probabilities
-    assert sum(found[0]) == pytest.approx(1)
+    told: list[int] = []
+
+    def tune(engine: LocalEngine) -> Path:
+        return Path(
+            engine.tune_embedder(LABELED[::-1], str(base), lambda done, total: told.append(done), lambda: False)
+        )
+
+    engine, asked, allowed = (
+        LocalEngine("starter", threads=1, cache=tmp_path),
+        [Record("q", "A loss.")],
+        [("glad", "sad")],
+    )
+    made = tune(engine)
+    assert made.parent == tmp_path
+    found = engine.vote(LABELED, asked, allowed, str(made), "regression")[0].probabilities
+    assert found != engine.vote(LABELED, asked, allowed, str(base), "regression")[0].probabilities
+    weights = made / "adapter_model.safetensors"
+    whole = weights.read_bytes()
+    told.clear()
+    assert tune(LocalEngine("starter", threads=1, cache=tmp_path)) == made
+    assert not told, "another engine finds it"
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    tune(engine)
+    assert told
+    assert weights.read_bytes() == whole, "the same records give the same adapter"
 
 
 @packages
-def test_it_can_be_stopped(base: Path) -> None:
+def test_it_leaves_nothing_when_it_is_stopped(base: Path, tmp_path: Path) -> None:
     with pytest.raises(Stopped):
-        tuned_embedder.tuned(base, LABELED, "cpu", quiet, lambda: True)
+        tuned_embedder.tune(base, LABELED, tmp_path / "tuned-never", "cpu", quiet, lambda: True)
+    assert not tuned_embedder.is_tuned(str(tmp_path / "tuned-never"))
+
+
+def test_its_place_follows_the_records_and_not_their_order(tmp_path: Path) -> None:
+    place = tuned_embedder.folder_of(tmp_path, tmp_path, LABELED)
+    assert tuned_embedder.folder_of(tmp_path, tmp_path, LABELED[::-1]) == place
+    assert tuned_embedder.folder_of(tmp_path, tmp_path, LABELED[1:]) != place
+    (tmp_path / "other.safetensors").touch()
+    assert tuned_embedder.folder_of(tmp_path, tmp_path, LABELED) != place
 
 
 def test_an_embedder_that_is_no_transformer_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(retrieval, "sentence_model", lambda folder, device: [torch.nn.EmbeddingBag(3, 2)])
     with pytest.raises(UserError, match="is no transformer"):
-        tuned_embedder.tuned(tmp_path, LABELED, "cpu", quiet, lambda: False)
+        tuned_embedder.tune(tmp_path, LABELED, tmp_path / "tuned-x", "cpu", quiet, lambda: False)
 
 
 @pytest.mark.parametrize("labels", [2, 3])

@@ -215,27 +215,15 @@ def test_the_paired_tests_count_the_records_on_which_the_two_differ(plan: Plan) 
     assert found["gained"] - found["lost"] == sum(right["evolved"]) - sum(right["regression"])
 
 
-class Tuning(FakeEngine):
-    """Remembers on which records embedders were fine-tuned."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tuned_on: list[list[Record]] = []
-
-    def tuned_regression(self, labeled: Any, *rest: Any) -> Any:
-        self.tuned_on.append(list(labeled))
-        return super().tuned_regression(labeled, *rest)
-
-
 def nobody(done: int, total: int) -> None: ...
 
 
 def test_the_regression_on_a_fine_tuned_embedder_is_a_row_of_its_own_beside_the_plain_one(plan: Plan) -> None:
-    engine, journal, told = Tuning(), MemoryJournal(plan), list[tuple[int, int]]()
+    engine, journal, told = FakeEngine(), MemoryJournal(plan), list[tuple[int, int]]()
     for _ in range(2):  # what is stored is not done again
         comparison.simpler_rows(plan, engine, journal, lambda done, total: told.append((done, total)))
     assert {row for row in comparison.SIMPLER if journal.predictions(row)} == {*comparison.SIMPLER}
-    assert engine.tuned_on == [list(plan.labeled)]
+    assert engine.tuned_on == [[record.content_hash for record in plan.labeled]]
     assert told == [(1, 1)]
 
 
@@ -243,7 +231,7 @@ def test_the_regression_on_a_fine_tuned_embedder_is_a_row_of_its_own_beside_the_
 def test_only_an_embedder_that_learns_is_fine_tuned(plan: Plan, embedder: str) -> None:
     propagation = plan.config.propagation.model_copy(update={"embedder": embedder})
     plan = replace(plan, config=plan.config.model_copy(update={"propagation": propagation}))
-    engine, journal = Tuning(), MemoryJournal(plan)
+    engine, journal = FakeEngine(), MemoryJournal(plan)
     comparison.simpler_rows(plan, engine, journal, nobody)
     assert not engine.tuned_on
     assert not journal.predictions("tuned_regression")
@@ -251,7 +239,7 @@ def test_only_an_embedder_that_learns_is_fine_tuned(plan: Plan, embedder: str) -
 
 def test_an_embedder_that_cannot_be_fine_tuned_costs_one_row_and_no_evaluation(plan: Plan) -> None:
     class Stiff(FakeEngine):
-        def tuned_regression(self, *given: Any) -> Any:
+        def tune_embedder(self, *given: Any) -> str:
             raise UserError("The embedder is no transformer.", "propagation.embedder", "Choose another.")
 
     journal = MemoryJournal(plan)

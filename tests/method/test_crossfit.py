@@ -114,6 +114,24 @@ def test_cross_fitted_scores_count_by_rank() -> None:
     assert raw.drawn == 0
 
 
+def test_the_embedder_of_a_fold_is_fine_tuned_without_it(plan: Plan) -> None:
+    voting = (Collaborator(name="vote", model="neighbours"), Collaborator(name="alone", demonstrations=False))
+    changes = {"collaborators": voting, "embedder": "minilm", "tune_embedder": True}
+    plan = replace(
+        plan,
+        config=plan.config.model_copy(update={"propagation": plan.config.propagation.model_copy(update=changes)}),
+    )
+    engine, journal = FakeEngine(), MemoryJournal(plan)
+    evolve(plan, engine, journal, until="justify")
+    everybody = {record.content_hash for record in plan.labeled}
+    left_out = {frozenset(everybody.difference(learned)) for learned in engine.tuned_on}
+    assert frozenset() in left_out, "the round's own learns from all"
+    folds = left_out - {frozenset()}
+    assert len(folds) == plan.config.cross_fit
+    assert set().union(*folds) == everybody
+    assert sum(map(len, folds)) == len(everybody), "every labeled record is left out of one of them"
+
+
 def test_votes_about_a_fold_are_given_by_the_other_folds_alone(plan: Plan) -> None:
     class Watched(FakeEngine):
         def vote(self, labeled, queries, *rest):

@@ -8,7 +8,7 @@ import pytest
 
 from semievol.config import Collaborator
 from semievol.method import voters, weights
-from semievol.method.protocols import Plan
+from semievol.method.protocols import Plan, Reply
 from semievol.presets import load
 from semievol.records import Record, Response, Task
 from tests.fakes import FakeEngine, MemoryJournal
@@ -101,9 +101,11 @@ class Watched(FakeEngine):
     def __init__(self) -> None:
         super().__init__()
         self.polls: list[tuple[list[Record], list[Record]]] = []
+        self.embedders: list[str] = []
 
     def vote(self, labeled, queries, allowed, embedder, how):
         self.polls.append((list(labeled), list(queries)))
+        self.embedders.append(embedder)
         return super().vote(labeled, queries, allowed, embedder, how)
 
 
@@ -200,3 +202,32 @@ def test_an_embedder_is_fine_tuned_only_where_it_can_learn_to_tell_labels_apart(
 @pytest.mark.parametrize(("labeled", "expected"), [(1, 60), (192, 60), (193, 61), (453, 142), (10**6, 300)])
 def test_few_records_are_read_often_and_many_not_all(labeled: int, expected: int) -> None:
     assert voters.updates(labeled) == expected
+
+
+def test_the_second_embedder_learns_from_the_labeled_records_alone_and_half_of_a_vote_is_its() -> None:
+    both = {"tune_embedder": True, "embedder": "minilm"}
+    engine, found, _ = second_pass({}, **both)
+    labeled = [Record("a", "a leak in the tap").content_hash, Record("b", "a hole in the lane").content_hash]
+    assert engine.tuned_on
+    assert all(learned == labeled for learned in engine.tuned_on), "no pseudo-label and no held-out record"
+    assert set(engine.embedders) == {"minilm", "tuned minilm"}
+    plain, _, _ = second_pass({}, embedder="minilm")
+    assert set(plain.embedders) == {"minilm"}
+    assert not plain.tuned_on
+    before = second_pass({}, embedder="minilm")[1]
+    assert all(found[id].input_hash != before[id].input_hash for id in found), "another input"
+
+
+def test_votes_are_averaged_and_who_found_nothing_does_not_count() -> None:
+    class Two(FakeEngine):
+        def vote(self, labeled, queries, allowed, embedder, how):
+            spreads = {"minilm": [(0.6, 0.4), (0.5, 0.5)], "tuned minilm": [(0.1, 0.9), (0.3, 0.7)]}[embedder]
+            texts = {"minilm": ["roads", ""], "tuned minilm": ["water", "water"]}[embedder]
+            return [Reply(text, spread) for text, spread in zip(texts, spreads, strict=True)]
+
+    config = load("studio", assignments=["propagation.embedder=minilm", "propagation.tune_embedder=true"])
+    labeled = [Record("a", "a leak", (), "water"), Record("b", "a hole", (), "roads")]
+    plan = voters.with_tuned_embedder(Plan(LABELS, config, labeled, []))
+    first, second = voters.poll(plan, Two(), "v", "neighbours", [Record("q", "x"), Record("r", "y")])
+    assert (first.answer, first.probabilities) == ("water", pytest.approx((0.35, 0.65)))
+    assert (second.answer, second.probabilities) == ("water", (0.3, 0.7))

@@ -54,7 +54,7 @@ def test_without_a_calibration_split_its_minimum_does_not_matter(world: World) -
 def test_a_round_that_was_opened_before_there_were_these_choices_is_found_again(world: World) -> None:
     config = load("paper", assignments=["calibration=0.3"])
     parts = {name: value for name, value in config.model_dump(mode="json").items() if name in rounds.IDENTITY}
-    for later in ("weighting", "answer_rule", "second_pass"):
+    for later in ("weighting", "answer_rule", "second_pass", "tune_embedder"):
         del parts["propagation"][later]
     for later in ("store_dtype", "neftune_noise_alpha", "kl"):
         del parts["propagation"]["warm_up"][later]

@@ -20,7 +20,7 @@ from semievol.store.database import Store, timestamp
 
 IDENTITY = ("model", "seed", "precision", "propagation", "calibration", "calibration_minimum")
 """Settings that belong to a round; runs in it may differ in policy and tuning only."""
-_BEFORE_THE_CHOICE = {"weighting": "equal", "answer_rule": "last", "second_pass": False}
+_BEFORE_THE_CHOICE = {"weighting": "equal", "answer_rule": "last", "second_pass": False, "tune_embedder": False}
 _BEFORE_THE_CHOICE_WARM_UP = {"store_dtype": "fp32", "neftune_noise_alpha": 0.0, "kl": 0.0}
 """Settings of propagation, and of its warm-up, that were added later, with the value that older rounds had: so older
 rounds are found again."""

@@ -52,7 +52,8 @@ def rests_on(settings: Propagation, model: str) -> str:
     if model not in _WITHOUT_MODEL:
         return ""
     also = ", and the unlabeled ones with their likeliest answers" if settings.second_pass else ""
-    return f"{_WITHOUT_MODEL[model]}. It learned from the labeled records{also}."
+    tuned = " Half of it goes by an embedder that was fine-tuned on the labeled ones." if settings.tune_embedder else ""
+    return f"{_WITHOUT_MODEL[model]}. It learned from the labeled records{also}.{tuned}"
 
 
 def later_round(here: Place) -> None:
