@@ -17,7 +17,7 @@ SIMPLER_WORDS = {
     "majority": "Most frequent label",
     "neighbours": "Neighbours' vote",
     "regression": "Regression",
-    "tuned_regression": "Regression, fine-tuned embedder",
+    "tuned_regression": "Fine-tuned embedder",
 }
 """Methods without a language model."""
 ENSEMBLE = "_ensemble"
