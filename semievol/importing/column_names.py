@@ -56,6 +56,7 @@ _LABELING = (
 _ABOUT_ANSWERS = ("language", "lang", "confidence", "probability", "sprache", "langue")
 """Words of columns that tell something else about an answer: target_language, label_confidence."""
 _PLURAL = ("answer", "context")
+_REMARK = re.compile(r"\s[-–(]")
 _NUMBERED = re.compile(r"(.*?) ?([a-z]|\d{1,2})")
 
 
@@ -154,11 +155,16 @@ def companion(question: str, columns: list[str]) -> str | None:
 
 
 def choice_columns(columns: list[str]) -> tuple[str, ...]:
-    """Columns A, B, C, … or option_a, choice1, ending0, opa, …: of one name, at least two, in order."""
+    """Columns A, B, C, … or option_a, choice1, ending0, opa, …: of one name, at least two, in order.
+
+    Also answer 1, answer 2, … where another column says which of them is correct. What follows a dash or a bracket in a
+    name (Answer 1 - max 75 characters) does not count.
+    """
     found: dict[str, dict[str, str]] = defaultdict(dict)
+    told = any("correct" in words(column) and not words(column)[-1].isdigit() for column in columns)
     for column in columns:
-        match = _NUMBERED.fullmatch(" ".join(words(column)))
-        if match and match[1] in (_CHOICES + _LETTERED if match[2].isalpha() else _CHOICES):
+        match = _NUMBERED.fullmatch(" ".join(words(_REMARK.split(column)[0])))
+        if match and match[1] in (_CHOICES + _LETTERED if told or match[2].isalpha() else _CHOICES):
             found[match[1]].setdefault(match[2], column)
     digits = [str(number) for number in range(27)]
     for by_ending in found.values():

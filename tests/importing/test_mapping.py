@@ -345,3 +345,13 @@ def test_a_ticket_names_a_record() -> None:
     rows = [[f"HR-{1000 + n}", f"How do I book day {n} off?", "leave" if n % 2 else "pay"] for n in range(8)]
     tickets = table_of("a.csv", ["Ticket", "Question", "Topic"], rows)
     assert suggest_mapping({"labeled": tickets}).id == "Ticket"
+
+
+def test_numbered_answers_are_options_where_another_column_says_which_is_correct() -> None:
+    """As a quiz tool's template names its columns."""
+    numbered = {f"Answer {n} - max 75 characters": [f"answer {n} of {i}" for i in range(20)] for n in range(1, 5)}
+    right = {"Correct answer(s) - choose at least one": ["2", "3"] * 10}
+    found = suggest_mapping(tables(question=QUESTIONS, **numbered, **right))
+    assert (found.question, found.answer, found.choices) == ("question", *right, tuple(numbered))
+    alone = suggest_mapping(tables(question=QUESTIONS, **numbered))
+    assert not alone.choices, "without it they may all be right"
