@@ -177,7 +177,7 @@ def test_a_server_fine_tunes_answers_and_is_evaluated_and_no_local_model_is_load
     for path in [*store.home.rglob("*"), *tmp_path.glob("*.*")]:
         assert not path.is_file() or CANARY.encode() not in path.read_bytes(), path
 
-    later = carried_out(store, launch.start(store, project, config("seed=1"), parent_id=run.round_id))
+    later = carried_out(store, launch.start(store, project, config("seed=1"), until="tune", parent_id=run.round_id))
     assert later.status == "done", later.error
     assert outcomes.adapters(store, later.round_id)["warm_up"] == "endpoint:far/ft:starter/2"
     assert len(trainer.trained) == 3, "the evolved model takes the place of the warm-up"
