@@ -75,7 +75,7 @@ NAMES = {
     "propagation.k": "Demonstrations per record (k)",
     "propagation.weighting": "Weight of collaborators",
     "propagation.second_pass": "Neighbours and regression learn from unlabeled records",
-    "propagation.tune_embedder": "Neighbours and regression also use a fine-tuned embedder",
+    "propagation.tune_embedder": "Second embedder for neighbours and regression",
     "propagation.justify": "Self-justify",
     "propagation.verdict_confidence": "How a dispute is decided",
     "propagation.answer_rule": "Where the form of answers is explained",
