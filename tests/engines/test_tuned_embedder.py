@@ -47,7 +47,10 @@ def apart(vectors: np.ndarray) -> float:
 
 
 @packages
-def test_texts_with_equal_labels_come_to_lie_together_and_no_other_draw_changes(base: Path, tmp_path: Path) -> None:
+def test_texts_with_equal_labels_come_to_lie_together_and_no_other_draw_changes(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(voters, "_FEWEST_UPDATES", 30)
     told: list[tuple[int, int]] = []
     torch.manual_seed(7)
     expected = torch.rand(3)
