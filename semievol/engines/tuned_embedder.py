@@ -45,8 +45,9 @@ _BASE = "base"
 
 
 def folder_of(cache: Path, base: Path, labeled: Sequence[Record]) -> Path:
-    """Where the adapter is kept: a hash over the embedder's files, and the texts and answers that it learns from."""
-    pairs = sorted((retrieval.text_of(record), record.answer or "") for record in labeled)
+    """Where the adapter is kept: a hash over the embedder's files, and the texts and answers that it learns from, in
+    their order, which the batches follow."""
+    pairs = [(retrieval.text_of(record), record.answer or "") for record in labeled]
     told = json.dumps([_VERSION, retrieval.files_of(base), pairs], ensure_ascii=True)
     return cache / f"tuned-{hashlib.sha256(told.encode()).hexdigest()[:32]}"
 
@@ -74,7 +75,7 @@ def tune(
             raise UserError(
                 f'The embedder "{base.name}" is no transformer, so it is not fine-tuned.',
                 "propagation.embedder",
-                "Choose another embedder, or set tune_embedder to false.",
+                "Choose another embedder; `tune_embedder` and the row of a fine-tuned embedder need a transformer.",
             )
         with torch.random.fork_rng():
             torch.manual_seed(_SEED)

@@ -114,9 +114,10 @@ def test_it_leaves_nothing_when_it_is_stopped(base: Path, tmp_path: Path) -> Non
     assert not tuned_embedder.is_tuned(str(tmp_path / "tuned-never"))
 
 
-def test_its_place_follows_the_records_and_not_their_order(tmp_path: Path) -> None:
+def test_its_place_follows_all_that_it_depends_on(tmp_path: Path) -> None:
     place = tuned_embedder.folder_of(tmp_path, tmp_path, LABELED)
-    assert tuned_embedder.folder_of(tmp_path, tmp_path, LABELED[::-1]) == place
+    assert tuned_embedder.folder_of(tmp_path, tmp_path, list(LABELED)) == place
+    assert tuned_embedder.folder_of(tmp_path, tmp_path, LABELED[::-1]) != place, "the batches follow the order"
     assert tuned_embedder.folder_of(tmp_path, tmp_path, LABELED[1:]) != place
     (tmp_path / "other.safetensors").touch()
     assert tuned_embedder.folder_of(tmp_path, tmp_path, LABELED) != place

@@ -81,7 +81,8 @@ KEYS = 9
 def keyed(task: Task, record: Record, answer: str, place: int) -> Node:
     """An answer with the digit key that chooses it, if any. place: position among the allowed answers, from 0."""
     digit = [node("key", str(place + 1), tag="span")] if place < KEYS else []
-    return group("name", *digit, node("", named_answer(task, record, answer), tag="span"))
+    named = named_answer(task, record, answer)
+    return group("name", *digit, node("", named, tag="span"), hint=named)
 
 
 def bars(task: Task, record: Record, probabilities: Mapping[str, float], keys: bool = False) -> Node:
@@ -93,7 +94,8 @@ def bars(task: Task, record: Record, probabilities: Mapping[str, float], keys: b
     cells: list[Node] = []
     for place, (answer, value) in enumerate(probabilities.items()):
         fill = node("fill top" if answer == top else "fill", width=100 * value)
-        name = node("name", answer if chosen_among(task, record) else named_answer(task, record, answer))
+        named = answer if chosen_among(task, record) else named_answer(task, record, answer)
+        name = node("name", named, hint=named)
         cells.append(keyed(task, record, answer, place) if keys else name)
         cells.append(group("track1", fill, label=f"probability {percent(value)}"))
         cells.append(node("num", percent(value)))
