@@ -76,6 +76,17 @@ def answers(world: World, tmp_path_factory: pytest.TempPathFactory) -> list[dict
     return found
 
 
+@pytest.fixture(scope="module")
+def merged(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The merged model, once carried away in a file."""
+    folder, seen = tmp_path_factory.mktemp("merged"), list[str]()
+    archive = world.export("merged", folder / "model.zip", watch=lambda doing, done, total: seen.append(doing))
+    assert seen, "merging shows how far it is"
+    with zipfile.ZipFile(archive) as stream:
+        stream.extractall(folder)
+    return folder / "model"
+
+
 def test_the_playground_answers_as_predict_does(
     world: World, answers: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,13 +105,16 @@ def test_the_playground_answers_as_predict_does(
 
 @pytest.mark.parametrize("what", ["adapter", "merged"])
 def test_the_script_answers_as_the_app_does(
-    world: World, answers: list[dict[str, Any]], what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: World,
+    answers: list[dict[str, Any]],
+    what: str,
+    merged: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    seen: list[str] = []
-    out = world.export(what, tmp_path / what, watch=lambda doing, done, total: seen.append(doing))
-    assert bool(seen) == (what == "merged"), "merging shows how far it is"
+    out = merged if what == "merged" else world.export(what, tmp_path / what)
     everything = b"".join(path.read_bytes() for path in out.iterdir() if path.suffix != ".safetensors")
-    for place in (str(world.store.home), str(tmp_path), str(STARTER_FOLDER.parent)):
+    for place in (str(world.store.home), str(out.parent), str(STARTER_FOLDER.parent)):
         assert place.encode() not in everything
     assert "semievol" not in (out / script.NAME).read_text("utf-8").partition("import os")[2]
     monkeypatch.setenv("BASE_MODEL", str(STARTER_FOLDER))
@@ -115,15 +129,10 @@ def test_the_script_answers_as_the_app_does(
         assert likely[best] == pytest.approx(row["probability"], abs=1e-4)
 
 
-@pytest.mark.parametrize("world", ["fixed answers"], indirect=True)
-def test_a_merged_model_is_an_ordinary_folder_with_a_card(world: World, tmp_path: Path) -> None:
-    archive = world.export("merged", tmp_path / "model.zip")
-    with zipfile.ZipFile(archive) as stream:
-        stream.extractall(tmp_path)
-    folder = tmp_path / "model"
-    assert AutoModelForCausalLM.from_pretrained(folder).config.architectures
-    assert AutoTokenizer.from_pretrained(folder).chat_template
-    _, header, words = (folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+def test_a_merged_model_is_an_ordinary_folder_with_a_card(merged: Path) -> None:
+    assert AutoModelForCausalLM.from_pretrained(merged).config.architectures
+    assert AutoTokenizer.from_pretrained(merged).chat_template
+    _, header, words = (merged / "README.md").read_text(encoding="utf-8").split("---\n", 2)
     about = yaml.safe_load(header)
     assert (about["license"], about["library_name"]) == ("apache-2.0", "transformers")
     assert "datasets" not in about

@@ -92,22 +92,6 @@ def test_answers_come_with_probabilities_and_the_process_is_shared_and_replaced(
     assert inference_client.ensembles(home, round_id, QUESTION, [evolved]) == [], "the voters were not asked"
 
 
-def test_two_questions_at_once_start_one_process(home: Store, round_id: int) -> None:
-    seen: list[int] = []
-
-    def ask() -> None:
-        inference_client.ask(home, round_id, QUESTION)
-        seen.append(pid(home))
-
-    threads = [threading.Thread(target=ask) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(seen) == 2
-    assert len(set(seen)) == 1
-
-
 def test_a_question_is_asked_as_the_rounds_data_had_it(
     home: Store, round_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,9 +122,21 @@ def test_a_model_that_is_not_trained_yet_is_named(home: Store, round_id: int) ->
     assert not (home.home / "asking.json").exists(), "nothing is started for a question that cannot be asked"
 
 
-def test_what_is_being_done_is_told_while_one_waits(home: Store, round_id: int) -> None:
+def test_two_questions_at_once_start_one_process_and_what_is_being_done_is_told(home: Store, round_id: int) -> None:
     said: list[str] = []
-    inference_client.ask(home, round_id, QUESTION, watch=said.append)
+    seen: list[int] = []
+
+    def ask() -> None:
+        inference_client.ask(home, round_id, QUESTION, watch=said.append)
+        seen.append(pid(home))
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(seen) == 2
+    assert len(set(seen)) == 1
     assert list(dict.fromkeys(said)) == ["Starting the model's process", "Loading the model", "Answering"]
     said.clear()
     inference_client.nearest(home, round_id, QUESTION, 1, said.append)
@@ -151,8 +147,8 @@ def test_what_is_being_done_is_told_while_one_waits(home: Store, round_id: int) 
     assert "Starting the model's process" not in said
 
 
-def test_a_model_is_warmed_once_and_another_model_takes_its_place(
-    home: Store, round_id: int, tmp_path: Path, tiny_model: Path
+def test_a_model_is_warmed_once_another_takes_its_place_and_a_run_takes_the_memory_back(
+    home: Store, round_id: int, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = rounds.get_round(home, round_id).config
     assert inference_client.warm(home, config, TASK, round_id, ["base"])
@@ -165,6 +161,11 @@ def test_a_model_is_warmed_once_and_another_model_takes_its_place(
     assert inference_client.warm(home, config.model_copy(update={"model": str(other)}), TASK)
     assert pid(home) != started
     assert not psutil.pid_exists(started) or psutil.Process(started).wait(20) is not None, "two models in memory"
+    process = psutil.Process(pid(home))
+    monkeypatch.setattr(launch, "start_process", lambda *_, **__: None)
+    runs.enqueue(home, round_id, config)
+    launch.ensure_worker(home)
+    process.wait(20)
 
 
 def test_nothing_is_warmed_where_a_run_or_other_programs_need_the_memory(
@@ -179,13 +180,3 @@ def test_nothing_is_warmed_where_a_run_or_other_programs_need_the_memory(
         assert not inference_client.warm(home, config, TASK, round_id, ["base"])
     assert not inference_client.warm(home, config.model_copy(update={"model": "nobody/nowhere"}), TASK)
     assert not (home.home / "asking.json").exists()
-
-
-def test_a_run_that_begins_takes_the_memory_back(home: Store, round_id: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = rounds.get_round(home, round_id).config
-    inference_client.warm(home, config, TASK, round_id, ["base"])
-    process = psutil.Process(pid(home))
-    monkeypatch.setattr(launch, "start_process", lambda *_, **__: None)
-    runs.enqueue(home, round_id, config)
-    launch.ensure_worker(home)
-    process.wait(20)

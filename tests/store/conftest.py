@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, NullPool, create_engine
 
-from semievol.store import database
+from semievol.store import database, migrations, schema
 from semievol.store.database import Store, open_store
 from tests.store.world import World, make_world, propagated
 
@@ -25,15 +25,28 @@ SERVER = os.environ.get("SEMIEVOL_TEST_DATABASE_URL")
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(database, "_open", {})
     if SERVER:
-        with create_engine(SERVER).begin() as connection:
-            connection.exec_driver_sql("DROP SCHEMA public CASCADE")
-            connection.exec_driver_sql("CREATE SCHEMA public")
+        with create_engine(SERVER, poolclass=NullPool).begin() as connection:
+            _empty(connection)
         monkeypatch.setenv("SEMIEVOL_DATABASE_URL", SERVER)
     if os.access(MEMORY, os.W_OK):  # every write waits for the disk, and here that takes no time
         with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
             yield Path(folder) / "workspace"
     else:
         yield tmp_path / "workspace"
+
+
+def _empty(connection: Connection) -> None:
+    """Deletes all that stands in the database. Its tables stay if they are today's: making them takes 0.4 s, and
+    TRUNCATE a third of that."""
+    if migrations.standing(connection) == migrations.newest():
+        for table in reversed(schema.metadata.sorted_tables):
+            if table is not schema.migrations:
+                connection.execute(table.delete())
+        counted = "SELECT setval(format('%%I.%%I', schemaname, sequencename)::regclass, 1, false) FROM pg_sequences"
+        connection.exec_driver_sql(counted)
+    else:
+        connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+        connection.exec_driver_sql("CREATE SCHEMA public")
 
 
 @pytest.fixture

@@ -143,6 +143,18 @@ def test_an_unknown_project_is_said_to_be_unknown(store: Store) -> None:
     assert "no project at this address" in told(app)
 
 
+def test_a_round_and_a_record_that_are_not_there_are_said_to_be_missing(visit: Visit, store: Store) -> None:
+    project = made.with_results(store, until="justify")
+    lost = visit("responses", project=project.id, round="777")
+    assert "The round in the address is none of this project's." in told(lost)
+    assert f"{rounds.get_round(store, made.round_of(store, project)).named} is shown instead." in told(lost)
+    assert "round" not in lost.query_params
+    assert "There is no record" in told(visit("responses", project=project.id, record="nobody"))
+    missing = "The record in the address is not in this dataset version"
+    assert missing in told(visit("demonstrations", project=project.id, record="nobody"))
+    assert missing not in told(visit("demonstrations", project=project.id, record="unlabeled-0003"))
+
+
 def test_the_sample_opens_with_one_press(visit: Visit, store: Store) -> None:
     app = press(visit(), "Open sample project")
     assert not app.exception

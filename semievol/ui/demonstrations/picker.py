@@ -33,7 +33,10 @@ def picker(here: Place) -> Record | None:
     if session.of(Browsing).enter(here.project.id):
         for key in (_SOURCE, _OWN_TEXT, _OWN_OPTIONS):
             st.session_state.pop(key, None)
+    addressed = st.query_params.get("record")
     linked = _linked(here, version_id)
+    if addressed and linked is None:
+        parts.note("The record in the address is not in this dataset version, so another one is shown.")
     _write_again(_SOURCE, session.of(Browsing).source)
     choice, chosen = st.columns([4, 5], gap="large")
     with choice:

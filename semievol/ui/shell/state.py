@@ -30,7 +30,7 @@ from semievol.store.results import collaborators, outcomes, results
 from semievol.store.runs.rounds import Round, counting, get_round, list_rounds
 from semievol.store.runs.runs import Run, list_runs, queue, unfinished
 from semievol.store.schema import ACTIVE
-from semievol.ui.shell import formats, session
+from semievol.ui.shell import formats, notices, session
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,9 @@ def place() -> Place:
     chosen = next((r for r in rounds if str(r.id) == round_in_address), counting(rounds))
     if round_in_address and (chosen is None or str(chosen.id) != round_in_address):
         del st.query_params["round"]
+        instead = f"{chosen.named} is shown instead." if chosen else "The project has no round yet."
+        what = "The round in the address is none of this project's."
+        notices.fail(UserError(what, "address", instead), lasting=True)
     runs = list_runs(store)
     mine = [run for run in runs if run.project_id == project.id]
     return Place(store, projects, project, rounds, chosen, mine, active_of(store, runs), unknown)
