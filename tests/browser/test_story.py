@@ -126,7 +126,7 @@ def test_from_the_sample_to_an_evolved_model_without_a_reload(
 
 def _part_of_the_sample(home: Path) -> None:
     """A project of the sample's first records, enough for all stages, as the sample opens it."""
-    store, few = open_store(home), {"labeled": 60, "unlabeled": 100, "test": 40}
+    store, few = open_store(home), {"labeled": 40, "unlabeled": 60, "test": 24}
     files: dict[Split, Path] = {}
     for split, number in few.items():
         lines = (intake.SAMPLE_FOLDER / f"{split}.csv").read_text(encoding="utf-8").splitlines(keepends=True)

@@ -60,7 +60,7 @@ def test_it_knows_the_capital_of_france(smollm2):
 
 def test_scored_answers_are_those_of_plain_transformers_in_float64(converted, smollm2):
     """Two labels begin with the same token, so that more than the first token counts."""
-    texts = ["A car blocks my drive.", "The lime trees need pruning."]
+    texts = ["A car blocks my drive."]
     replies = smollm2.answer([Ask(str(i), "c", "base", question(text), LABELS) for i, text in enumerate(texts)])
     tokenizer = AutoTokenizer.from_pretrained(converted)
     model = AutoModelForCausalLM.from_pretrained(converted, dtype=torch.float64)
@@ -104,11 +104,11 @@ def test_ten_steps_teach_it(smollm2, tmp_path):
     assert smollm2.answer(asked)[0].text == "waste"
 
 
-def test_in_bf16_rows_are_packed_too(converted):
+def test_in_bf16_rows_are_packed_too(smollm2):
     engine = LocalEngine("smollm2", "auto", threads=1)
     assert engine.base.packs
     asked = [Ask("r", "c", "base", question("The bins were not emptied."), LABELS)]
-    exact = LocalEngine("smollm2", "fp32", threads=1).answer(asked)[0].probabilities
+    exact = smollm2.answer(asked)[0].probabilities
     assert engine.answer(asked)[0].probabilities == pytest.approx(exact, abs=0.1)
 
 

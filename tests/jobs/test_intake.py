@@ -44,21 +44,21 @@ def test_an_import_becomes_a_project_with_its_files_beside_it(store: Store, file
     assert {path.read_bytes() for path in kept.iterdir()} == {path.read_bytes() for path in files.values()}
 
 
-@pytest.mark.parametrize(
-    "problem", [UserError("Not saved: the disk is full."), KeyboardInterrupt(), OSError(28, "full")]
-)
 def test_an_import_that_cannot_be_stored_leaves_the_name_free(
-    store: Store, files: dict[Split, Path], monkeypatch: pytest.MonkeyPatch, problem: BaseException
+    store: Store, files: dict[Split, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: Any) -> int:
-        raise problem
+    problems: list[BaseException] = [UserError("Not saved: full."), KeyboardInterrupt(), OSError(28, "full")]
+    for problem in problems:
 
-    with monkeypatch.context() as patched:
-        patched.setattr("semievol.jobs.intake.shutil.copyfile", broken)
-        with pytest.raises((type(problem), UserError)):
-            intake.import_files(store, "Line", files)
-    assert projects.list_projects(store, archived=True) == []
-    assert not list((store.home / "projects").glob("*"))
+        def broken(*_: Any, problem: BaseException = problem) -> int:
+            raise problem
+
+        with monkeypatch.context() as patched:
+            patched.setattr("semievol.jobs.intake.shutil.copyfile", broken)
+            with pytest.raises((type(problem), UserError)):
+                intake.import_files(store, "Line", files)
+        assert projects.list_projects(store, archived=True) == []
+        assert not list((store.home / "projects").glob("*"))
     assert intake.import_files(store, "Line", files)[0].version_number == 1
 
 
@@ -92,14 +92,14 @@ def test_an_import_that_is_not_committed_leaves_no_file_but_those_of_other_versi
 
 def test_an_import_that_is_killed_while_it_stores_leaves_nothing(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    rows = "".join(f"some words about number {i}\n" for i in range(60_000))
+    rows = "".join(f"some words about number {i}\n" for i in range(15_000))
     labeled, unlabeled = tmp_path / "labeled.csv", tmp_path / "unlabeled.csv"
     labeled.write_text("question,answer\nA hole in the road,roads\nThe tap drips,water\n", encoding="utf-8")
     unlabeled.write_text("question\n" + rows, encoding="utf-8")
     program = "import os, signal, sys; from pathlib import Path; from semievol.jobs import intake\n"
     program += "from semievol.store.database import open_store\n"
     program += "def watch(what, done, total):\n"
-    program += "    if what == 'Storing' and done >= 30000: os.kill(os.getpid(), signal.SIGKILL)\n"
+    program += "    if what == 'Storing' and done >= 5000: os.kill(os.getpid(), signal.SIGKILL)\n"
     program += "files = {'labeled': Path(sys.argv[2]), 'unlabeled': Path(sys.argv[3])}\n"
     program += "intake.import_files(open_store(Path(sys.argv[1])), 'Line', files, watch=watch)"
     words = [sys.executable, "-c", program, str(home), str(labeled), str(unlabeled)]
@@ -110,7 +110,7 @@ def test_an_import_that_is_killed_while_it_stores_leaves_nothing(tmp_path: Path)
     with store.read() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM records").scalar_one() == 0
     files: dict[Split, Path] = {"labeled": labeled, "unlabeled": unlabeled}
-    assert intake.import_files(store, "Line", files)[0].counts["unlabeled"] == 60_000
+    assert intake.import_files(store, "Line", files)[0].counts["unlabeled"] == 15_000
 
 
 def test_the_sample_is_made_once(store: Store) -> None:
