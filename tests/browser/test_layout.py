@@ -45,6 +45,10 @@ def test_collaborators_fit_on_a_small_screen_and_a_large_one_is_used(dashboard: 
         box = visitor.page.locator(".st-key-card_stored").bounding_box()
         assert box is not None
         assert box["width"] > 0.7 * width
+    # Streamlit measures a table's letters as it mounts it: too early where a slow browser draws the whole page at once.
+    for name in ("Settings", "Data"):
+        visitor.page.get_by_role("link", name=name, exact=True).click()
+        visitor.page.wait_for_function(DRAWN, arg=name)
     root = visitor.page.evaluate("() => parseFloat(getComputedStyle(document.documentElement).fontSize)")
     assert root >= 19
     for letters in LETTERS.values():  # what has letters of its own grows with the page
