@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from semievol.importing.readers.content import Watch
+from semievol.importing.readers.overrides import AS_FOUND, ReadAs
+from semievol.importing.readers.read import read_table
+from semievol.importing.table import Table
 from semievol.installed import CHAR_TFIDF, EMBEDDER_VARIABLE, MODEL_VARIABLE, STARTER
 from semievol.jobs.environment import for_models
 
@@ -29,6 +33,20 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the workspace of the person who runs it."""
     monkeypatch.setenv("SEMIEVOL_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("SEMIEVOL_DATABASE_URL", raising=False)
+
+
+@pytest.fixture
+def read_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Imported files are read in this process. In the Studio another one reads them, which takes half a second to
+    start: `test_sandbox` shows that it reads the same, and the browser's tests use it."""
+
+    def read(path: Path, name: str, cells: Path, *, read_as: ReadAs = AS_FOUND, watch: Watch | None = None) -> Table:
+        table = read_table(path, name, read_as, watch=watch)
+        table.save(cells)
+        return table
+
+    for module in ("semievol.jobs.intake", "semievol.ui.data.slots"):
+        monkeypatch.setattr(f"{module}.read_contained", read)
 
 
 @pytest.fixture(autouse=True)

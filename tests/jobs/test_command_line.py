@@ -25,6 +25,7 @@ from tests.endpoint_servers import MODEL, lettered, serving
 from tests.exported import World
 from tests.importing.files import xlsx_bytes
 
+pytestmark = pytest.mark.usefixtures("read_here")
 ROOT = Path(__file__).parents[2]
 
 

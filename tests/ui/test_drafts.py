@@ -21,6 +21,7 @@ from tests.ui import made
 from tests.ui.conftest import press, told
 from tests.ui.test_import import LABELED, UNLABELED, _upload
 
+pytestmark = pytest.mark.usefixtures("read_here")
 Visit = Callable[..., AppTest]
 
 

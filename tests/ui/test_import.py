@@ -24,6 +24,7 @@ from tests.importing.files import xlsx_bytes
 from tests.ui import made
 from tests.ui.conftest import kept, press, told
 
+pytestmark = pytest.mark.usefixtures("read_here")
 LABELED = "text,team\n" + "".join(f"call {i} about {made.LABELS[i % 4]},{made.LABELS[i % 4]}\n" for i in range(24))
 UNLABELED = "text\n" + "".join(f"another call {i}\n" for i in range(12))
 
