@@ -9,6 +9,7 @@ FLOORS: dict[str, int] = {
     "semievol.installed": 0,
     "semievol.endpoints": 0,
     "semievol.durable": 0,
+    "semievol.tuning": 0,
     "semievol.config": 0,
     "semievol.presets": 0,
     "semievol.overlay": 0,

@@ -10,9 +10,10 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from semievol.config import Collaborator, Config, Lora, Policy, Propagation, Rule, Tuning
+from semievol.config import Collaborator, Config, Policy, Propagation, Rule
 from semievol.errors import UserError
 from semievol.overlay import assign, laid_over
+from semievol.tuning import Lora, Tuning
 
 PRESETS = ("studio", "paper", "authors_code")
 

@@ -25,7 +25,6 @@ from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dic
 from safetensors.torch import load_file
 from torch import nn
 
-from semievol.config import Lora
 from semievol.engines import adapter_files, loading
 from semievol.engines.adapter_files import BASE, CONFIG, WEIGHTS, method_of
 from semievol.engines.chat import Chat
@@ -35,6 +34,7 @@ from semievol.engines.models.resolve import fingerprint
 from semievol.engines.packing import attention
 from semievol.engines.training import checkpoints, targets
 from semievol.errors import UserError
+from semievol.tuning import Lora
 
 _MOST_ADAPTERS = 4
 _MOST_FULL = 2

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ import torch
 
 from semievol.config import Voter
 from semievol.endpoints import is_endpoint, name_of, tuned_of, unknown
-from semievol.engines import vectors
+from semievol.engines import hidden_states, vectors
 from semievol.engines.adapter_files import is_adapter
 from semievol.engines.adapters import AdaptedModel
 from semievol.engines.answering.sharing import Sharing
@@ -29,8 +29,8 @@ from semievol.engines.cluster import joining
 from semievol.engines.cluster.answering import Actors
 from semievol.engines.inference import questions
 from semievol.engines.models.footprint import processor_has_bf16
-from semievol.engines.packing.batching import Batcher, OutOfMemory, pad_left, too_large
-from semievol.engines.packing.shares import CPU_BUDGET, CPU_GENERATING, GPU_BUDGET, Padded
+from semievol.engines.packing.batching import Batcher, OutOfMemory, too_large
+from semievol.engines.packing.shares import CPU_BUDGET, CPU_GENERATING, GPU_BUDGET
 from semievol.engines.training import checkpoints
 from semievol.engines.vectors import Embed, Vectors
 from semievol.errors import UserError
@@ -206,7 +206,7 @@ class LocalEngine:
                 return tuned_embedder.embedder(Path(name), self.device.type)(texts)
 
         elif name == MODEL_STATES:
-            embed = self._hidden_states
+            embed = partial(hidden_states.of, self.base, self.batcher)
             identity = f"{self.base.fingerprint} {self.dtype}{' 4bit' if self._four_bits else ''}"
         else:
             folder = retrieval.sentence_folder(name)
@@ -352,25 +352,3 @@ class LocalEngine:
             self._other = None
             self._other = (name, AdaptedModel(name, self.device, self.dtype, self._four_bits))
         return self._other[1], None
-
-    def _hidden_states(self, texts: Sequence[str]) -> Vectors:
-        """The base's last hidden states, averaged over the tokens of each text (cut at the model's context)."""
-        limit = self.base.chat.context or 4096
-        ids_of: list[list[int]] = self.base.chat.tokenizer(list(texts))["input_ids"]
-        rows = [ids[:limit] or [self.base.pad] for ids in ids_of]
-
-        def pooled(batch: list[list[int]]) -> list[Vectors]:
-            ids, mask, positions = pad_left(batch, self.base.pad, self.device)
-            with self.base.using(None) as model:
-                hidden = model.base_model(
-                    input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False
-                ).last_hidden_state.float()
-            mask = torch.ones_like(ids) if mask is None else mask
-            mean = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
-            return list(mean.cpu().numpy())
-
-        try:
-            found = self.batcher.run(rows, Padded([len(row) for row in rows], self.base.turning), pooled)
-        except OutOfMemory:
-            raise too_large("embedder", "Choose the embedder char-tfidf.") from None
-        return np.stack(found)

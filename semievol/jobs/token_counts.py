@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from semievol.config import VOTERS, Collaborator, Config, Tuning
+from semievol.config import VOTERS, Collaborator, Config
 from semievol.engines.models import footprint, tokenizer
 from semievol.engines.models.prompts import Reader, reader
 from semievol.engines.packing.shares import CPU_BUDGET, Shared, passed
@@ -28,6 +28,7 @@ from semievol.store.data import records, versions
 from semievol.store.database import Store
 from semievol.task.answers import allowed_answers
 from semievol.task.prompts import by_similarity, render
+from semievol.tuning import Tuning
 
 SAMPLED = 1_000
 """Most records of a split that are looked at; more would change the means by little."""

@@ -14,11 +14,12 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from semievol.config import Config, Tuning, Voter
+from semievol.config import Config, Voter
 from semievol.errors import UserError
 from semievol.method.spending import Purse, Spent
 from semievol.records import Candidate, Cost, Demonstration, Exactness, Example, Message, Record, Response, Task
 from semievol.selection.summary import Considered, Selection
+from semievol.tuning import Tuning
 
 
 class Stopped(Exception):

@@ -42,7 +42,7 @@ import numpy as np
 import torch
 
 from semievol import presets
-from semievol.config import Collaborator, Tuning
+from semievol.config import Collaborator
 from semievol.engines import retrieval
 from semievol.engines.local import LocalEngine
 from semievol.engines.models import footprint
@@ -54,6 +54,7 @@ from semievol.method.spending import Spent
 from semievol.records import Cost, Example, Message, Response
 from semievol.store.database import Store, open_store
 from semievol.store.runs import claims, runs
+from semievol.tuning import Tuning
 from tests.benchmarks.method_study import load
 from tests.benchmarks.printed import finish, table
 from tests.benchmarks.respond_closed import asks_of

@@ -30,7 +30,6 @@ from torch.utils.data import SequentialSampler
 from transformers import AutoModelForCausalLM, DataCollatorForSeq2Seq, PrinterCallback, Trainer, TrainingArguments
 from transformers.utils import logging as transformers_logging
 
-from semievol.config import Tuning
 from semievol.engines.adapters import AdaptedModel
 from semievol.engines.local import LocalEngine
 from semievol.engines.training import batches
@@ -38,6 +37,7 @@ from semievol.engines.training.loop import peak_rate
 from semievol.method.conversations import warm_up_examples
 from semievol.method.protocols import TrainingSetup
 from semievol.records import Example
+from semievol.tuning import Tuning
 from tests.benchmarks.printed import finish, table
 from tests.benchmarks.workshop import MODELS, model_folder, plan_of, side_by_side, warm_adapter
 

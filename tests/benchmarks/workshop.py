@@ -12,11 +12,11 @@ import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 from semievol import presets
-from semievol.config import Tuning
 from semievol.engines.local import LocalEngine
 from semievol.engines.models.resolve import STARTER_FOLDER
 from semievol.method.conversations import warm_up_examples
 from semievol.method.protocols import Plan, TrainingSetup
+from semievol.tuning import Tuning
 from tests.benchmarks.method_study import load
 
 MODELS = ("smollm2", "starter", "llama 40 M", "qwen2 shape")

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from semievol.config import Lora, Tuning
 from semievol.engines.local import LocalEngine
 from semievol.method.protocols import Ask, TrainingSetup
 from semievol.records import Example, Message
+from semievol.tuning import Lora, Tuning
 from tests.tiny_model import make_gemma, make_llama, make_qwen
 
 LABELS = ("water", "waste", "roads")

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from semievol.config import Lora
 from semievol.engines.packing.batching import Batcher
 from semievol.engines.training import batches
 from semievol.engines.training.cleaning import cleaned
 from semievol.method.protocols import TokenCleaning
 from semievol.records import Example
+from semievol.tuning import Lora
 from tests.engines.conftest import examples, train, training, turns
 
 ANSWERS = ("The pipe leaks", "A lamp is out", "Nobody collects the waste")

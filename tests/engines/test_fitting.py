@@ -10,7 +10,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from semievol.config import Tuning
 from semievol.engines.adapter_files import WEIGHTS
 from semievol.engines.local import LocalEngine
 from semievol.engines.models import hardware
@@ -19,6 +18,7 @@ from semievol.engines.models.footprint import Fit, Shape, fit, peak, room, train
 from semievol.engines.training import fitting, loop
 from semievol.errors import UserError
 from semievol.presets import load
+from semievol.tuning import Tuning
 from tests.engines import conftest
 from tests.engines.conftest import train
 

@@ -6,11 +6,11 @@ import pytest
 from safetensors.numpy import save_file
 from transformers import AutoModelForCausalLM
 
-from semievol.config import Lora, Tuning
 from semievol.engines.models.footprint import PROCESS, Shape, peak, training
 from semievol.engines.models.resolve import STARTER_FOLDER
 from semievol.errors import UserError
 from semievol.presets import load
+from semievol.tuning import Lora, Tuning
 
 STARTER = Shape.of(STARTER_FOLDER)
 EIGHT_BILLION = Shape(8_030_261_248, 4096, 14336, 32, 131_072)

@@ -13,7 +13,6 @@ import pytest
 import torch
 from torch import nn
 
-from semievol.config import Lora, Tuning
 from semievol.engines.adapter_files import method_of
 from semievol.engines.adapters import AdaptedModel
 from semievol.engines.local import LocalEngine
@@ -25,6 +24,7 @@ from semievol.errors import UserError
 from semievol.method.protocols import Ask, TrainingSetup
 from semievol.presets import overlaid
 from semievol.records import Example, Message
+from semievol.tuning import Lora, Tuning
 
 CPU = torch.device("cpu")
 EXAMPLES = [

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.nn.functional import kl_div
 
-from semievol.config import Lora
 from semievol.engines.training import batches
 from semievol.engines.training.trainable import TrainableAdapter, TrainableCopy
 from semievol.method.protocols import Stopped
+from semievol.tuning import Lora
 from tests.engines.conftest import examples, train, training
 
 PLAIN: dict[str, Any] = {"lora": Lora(rank=4), "minimum_steps": 6, "epochs": 0.1}

@@ -7,9 +7,9 @@ import pytest
 import torch
 from scipy import stats
 
-from semievol.config import Lora
 from semievol.engines.training.noise import EmbeddingNoise, embedding_noise
 from semievol.method.protocols import Stopped
+from semievol.tuning import Lora
 from tests.engines.conftest import examples, train, training
 
 ALPHA, LENGTH, WIDTH = 5.0, 20.0, 32

@@ -13,7 +13,6 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from semievol.config import Lora, Tuning
 from semievol.engines import retrieval
 from semievol.engines.local import LocalEngine
 from semievol.engines.models import packaged
@@ -21,6 +20,7 @@ from semievol.engines.models.footprint import Shape
 from semievol.installed import HOW, MINILM, SMOLLM2
 from semievol.method.protocols import Ask, TrainingSetup
 from semievol.records import Example, Message
+from semievol.tuning import Lora, Tuning
 
 pytestmark = pytest.mark.skipif(
     not (SMOLLM2.there and MINILM.there), reason=f"the model packages are not installed ({HOW})"

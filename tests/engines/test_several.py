@@ -14,7 +14,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from semievol.config import Lora, Tuning
 from semievol.engines.adapter_files import WEIGHTS
 from semievol.engines.chat import Turn
 from semievol.engines.local import LocalEngine
@@ -26,6 +25,7 @@ from semievol.engines.training.noise import EmbeddingNoise
 from semievol.engines.training.specification import FOLDER, Ending, Listener, Specification, Teller
 from semievol.errors import UserError
 from semievol.method.protocols import Stopped, TrainingSetup
+from semievol.tuning import Lora, Tuning
 from tests.engines import conftest
 
 

@@ -8,13 +8,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from semievol.config import Tuning
 from semievol.engines.adapter_files import BASE, CONFIG
 from semievol.engines.local import LocalEngine
 from semievol.engines.models.files import FULL_WEIGHTS
 from semievol.engines.training import checkpoints, trainable
 from semievol.errors import UserError
 from semievol.method.protocols import Stopped
+from semievol.tuning import Tuning
 from tests.engines.conftest import ask, examples, kill_while_training, train, training
 
 
@@ -94,7 +94,7 @@ def test_the_method_follows_size_and_start(engine, full, trained, monkeypatch):
     assert trainable.method(auto, engine.base, trained) == "lora"
     assert trainable.method(auto, engine.base, full) == "full"
     assert trainable.method(Tuning(method="lora"), engine.base, None) == "lora"
-    monkeypatch.setattr("semievol.config.FULL_UP_TO", engine.base.size - 1)
+    monkeypatch.setattr("semievol.tuning.FULL_UP_TO", engine.base.size - 1)
     assert trainable.method(auto, engine.base, None) == "lora"
 
 

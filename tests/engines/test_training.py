@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import torch
 
-from semievol.config import Lora, Tuning
 from semievol.engines.adapter_files import WEIGHTS
 from semievol.engines.chat import Turn
 from semievol.engines.local import LocalEngine
 from semievol.engines.training import batches, checkpoints, loop
 from semievol.errors import UserError
 from semievol.method.protocols import Ask, Stopped
+from semievol.tuning import Lora, Tuning
 from tests.engines.conftest import LABELS, examples, kill_while_training, train, training
 
 

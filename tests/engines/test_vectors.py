@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from safetensors import SafetensorError
 
-from semievol.engines import vectors
+from semievol.engines import hidden_states, vectors
 from semievol.engines.local import LocalEngine
 from tests.engines.test_retrieval import records
 
@@ -98,5 +98,5 @@ def test_neighbours_are_the_same_with_kept_embeddings(llama: Path, tmp_path: Pat
     plain = LocalEngine(str(llama), threads=1).neighbours(labeled, queries, 3, "model")
     first = LocalEngine(str(llama), threads=1, cache=tmp_path).neighbours(labeled, queries, 3, "model")
     later = LocalEngine(str(llama), threads=1, cache=tmp_path)
-    monkeypatch.setattr(later, "_hidden_states", None)  # nothing is left to be computed
+    monkeypatch.setattr(hidden_states, "of", lambda *_: pytest.fail("nothing is left to be computed"))
     assert plain == first == later.neighbours(labeled, queries, 3, "model")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from semievol.config import Config, Tuning
+from semievol.config import Config
 from semievol.engines.endpoints import errands, shop
 from semievol.engines.local import LocalEngine
 from semievol.errors import UserError
@@ -29,6 +29,7 @@ from semievol.store.results import outcomes, results
 from semievol.store.runs import claims, progress, rounds, runs
 from semievol.store.runs.journal import StoreJournal
 from semievol.task.prompts import render
+from semievol.tuning import Tuning
 from tests.endpoint_servers import Jobs, Request, Served, Starter, serving
 from tests.jobs.test_endpoint_runs import made
 

@@ -14,10 +14,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from semievol.config import Config, Tuning
+from semievol.config import Config
 from semievol.engines.models.files import read_json, shapes, text_settings, weight_files
 from semievol.engines.packing.shares import GPU_BUDGET
 from semievol.errors import UserError
+from semievol.tuning import Tuning
 
 PROCESS = 490e6
 """Bytes of a worker before its model: Python, torch, transformers."""

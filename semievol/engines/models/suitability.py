@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from semievol.config import Config, Lora
+from semievol.config import Config
 from semievol.engines.models import packaged
 from semievol.engines.models.architectures import CAUSAL
 from semievol.engines.models.files import read_json, shapes, text_settings, weight_files
 from semievol.engines.models.resolve import HUB_ID, download, is_folder, refuse_code, resolve_model
 from semievol.errors import UserError
 from semievol.installed import CHAR_TFIDF, EMBEDDERS, MODEL_STATES, MODELS
+from semievol.tuning import Lora
 
 NO_TEMPLATE = "The model has no chat template (a base model), so a plain one of the Studio's own is used."
 NO_EXPERTS = "With dropout or DoRA the experts of this model get no adapter; without both they do."

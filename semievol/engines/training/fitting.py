@@ -14,13 +14,13 @@ from typing import Any
 
 import torch
 
-from semievol.config import Tuning
 from semievol.engines.adapters import AdaptedModel
 from semievol.engines.chat import Turn
 from semievol.engines.models import footprint, hardware
 from semievol.engines.models.footprint import Fit
 from semievol.engines.packing.batching import is_out_of_memory, too_large
 from semievol.errors import UserError
+from semievol.tuning import Tuning
 
 _log = logging.getLogger(__name__)
 

@@ -18,11 +18,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from semievol.config import Tuning
 from semievol.engines.cluster.joining import Cluster
 from semievol.engines.training.posting import outcome, posted
 from semievol.engines.training.specification import Ending, Listener, Specification
 from semievol.errors import UserError
+from semievol.tuning import Tuning
 
 MODULE = "semievol.engines.training.process"
 STOP = b"stop\n"

@@ -17,7 +17,6 @@ from typing import Any
 import torch
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
-from semievol.config import Tuning
 from semievol.engines.adapter_files import Method
 from semievol.engines.adapters import AdaptedModel
 from semievol.engines.chat import Turn
@@ -32,6 +31,7 @@ from semievol.engines.training.trainable import Trainable, prepared
 from semievol.engines.training.watching import Watcher
 from semievol.errors import UserError
 from semievol.method.protocols import Stopped, TrainingSetup
+from semievol.tuning import Tuning
 
 _KEPT_CHECKPOINTS = 2
 _HIGHEST_RATE = 4e-3

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from semievol.config import Tuning
 from semievol.engines.chat import Turn
 from semievol.engines.models.footprint import Fit
 from semievol.errors import UserError
 from semievol.method.protocols import TrainingSetup
+from semievol.tuning import Tuning
 
 FOLDER = ".partial-processes"
 """In the training's folder; named like a half-written folder, so that one which is left behind is swept away."""

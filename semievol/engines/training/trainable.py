@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from semievol.config import Tuning
 from semievol.engines.adapter_files import Method, method_of
 from semievol.engines.adapters import AdaptedModel
 from semievol.errors import UserError
+from semievol.tuning import Tuning
 
 
 def method(settings: Tuning, adapted: AdaptedModel, start: Path | None) -> Method:
