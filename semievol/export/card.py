@@ -19,7 +19,7 @@ from semievol.config import Config
 from semievol.export import tables
 from semievol.export.caveats import caveats
 from semievol.installed import MODELS, STARTER
-from semievol.method.comparison import beside_simple_models, outcome, paired
+from semievol.method.conclusions import beside_simple_models, outcome, paired
 from semievol.records import Record, Task
 from semievol.store.data import projects, versions
 from semievol.store.data.records import load_records

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from semievol import wording
-from semievol.method import comparison
+from semievol.method import conclusions
 from semievol.store.database import Store
 from semievol.store.decisions import selections
 from semievol.store.runs.rounds import Round
@@ -19,7 +19,7 @@ def caveats(store: Store, round_: Round, run: Run, figures: dict[str, Any]) -> l
     used = next((one for one in frozen if one["number"] == number), None)
     by_expert = int((used["origins"] or {}).get("expert", 0)) if used else 0
     gold = selections.from_gold(store, round_.id, number) if by_expert and number is not None else 0
-    found = comparison.caveats(figures, round_.parent_id is not None, by_expert, gold)
+    found = conclusions.caveats(figures, round_.parent_id is not None, by_expert, gold)
     newest = max((one["number"] for one in frozen), default=number)
     if number is not None and newest != number:
         found.append(

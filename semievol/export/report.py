@@ -20,7 +20,8 @@ from semievol.charts import MEASURES, bin_confidence
 from semievol.export import drawing, ledger_section
 from semievol.export.caveats import caveats, unfrozen
 from semievol.method import demonstration_readers, earned_weights
-from semievol.method.comparison import ARMS, beside_simple_models, outcome, paired
+from semievol.method.comparison import ARMS
+from semievol.method.conclusions import beside_simple_models, outcome, paired
 from semievol.method.paired_tests import against_every_row
 from semievol.palette import DARK, LIGHT, Palette
 from semievol.records import Task

@@ -8,7 +8,8 @@ from typing import Any
 
 from semievol.jobs import planning
 from semievol.method import spending
-from semievol.method.comparison import ARMS, ROWS, ahead, better_in_ensemble, outcome
+from semievol.method.comparison import ARMS, ROWS
+from semievol.method.conclusions import ahead, better_in_ensemble, outcome
 from semievol.method.paired_tests import against_every_row
 from semievol.records import STAGES
 from semievol.selection.summary import pseudo_accuracy

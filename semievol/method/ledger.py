@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from semievol import wording
-from semievol.method import comparison
+from semievol.method import conclusions
 from semievol.records import Task
 from semievol.selection import claims
 from semievol.task.answers import same
@@ -152,7 +152,7 @@ def _sentence(now: Known, found: Change | None) -> str:
         said.append(
             f"Measured with hidden gold, {found.righted:,} of the changes turned right and {found.spoiled:,} wrong."
         )
-    said.append(comparison.outcome(now.figures, found is not None))
+    said.append(conclusions.outcome(now.figures, found is not None))
     return " ".join(one for one in said if one)
 
 

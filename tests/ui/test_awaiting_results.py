@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from semievol.method import comparison
+from semievol.method import conclusions
 from semievol.store.data import projects
 from semievol.store.data.projects import Project
 from semievol.store.database import Store
@@ -54,7 +54,7 @@ def test_while_a_second_round_runs_links_lead_to_the_results_of_the_first(visit:
     shown = told(app)
     assert "In Round 2 · starter: Respond · 30 of 100" in shown
     assert "This page shows round 1." in shown
-    sentence = comparison.outcome(outcomes.evaluation(store, 1) or {})
+    sentence = conclusions.outcome(outcomes.evaluation(store, 1) or {})
     assert "<div class='sv-kicker'>Round 1 · starter</div>" in told(visit("overview", project=project.id, round=2))
     assert sentence in told(visit("overview", project=project.id, round=2))
     stops = visit("overview", project=project.id, round=1)

@@ -12,7 +12,7 @@ from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
 from semievol.jobs.sample_figures import figures
-from semievol.method import comparison
+from semievol.method import conclusions
 from semievol.store import schema
 from semievol.store.database import Store
 from semievol.store.results import outcomes
@@ -30,7 +30,7 @@ def test_overview_and_evaluation_lead_with_the_result(visit: Visit, store: Store
     project = made.with_results(store)
     found = outcomes.evaluation(store, 1)
     assert found is not None
-    sentence = comparison.outcome(found)
+    sentence = conclusions.outcome(found)
     assert "plain fine-tuning" in sentence
     for page in ("overview", "evaluation"):
         words = told(visit(page, project=project.id))
@@ -72,7 +72,7 @@ def test_every_card_shows_result_what_is_running_and_the_next_step(visit: Visit,
     words = told(visit("overview", project=fresh.id))
     found = outcomes.evaluation(store, 1)
     assert found is not None
-    assert comparison.outcome(found) in words
+    assert conclusions.outcome(found) in words
     assert f"Running · run {run.id}" in words
     assert "Warm-up · 3 of 10" in words
     assert "In Busy: Round 1 · starter" in words
@@ -88,7 +88,7 @@ def test_the_first_page_shows_the_samples_own_figures(
     words = told(visit())
     for share in (found.right, found.kept_right, found.evaluation["evolved"]["accuracy"]):
         assert formats.percent(share) in words
-    assert escape(comparison.ahead(found.evaluation)) in words
+    assert escape(conclusions.ahead(found.evaluation)) in words
     other = replace(found, right=0.123)
     monkeypatch.setattr(tour, "figures", lambda: other)
     assert "12.3 % right" in told(visit())

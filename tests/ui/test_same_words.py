@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from semievol.cli import main
 from semievol.export import card, export
 from semievol.jobs import intake
-from semievol.method import comparison
+from semievol.method import conclusions
 from semievol.records import GOLD_REVIEWER
 from semievol.selection.counts import Counts
 from semievol.store.data import projects
@@ -73,7 +73,7 @@ def test_what_the_simple_models_add_is_said_on_the_page_in_report_and_card_and_o
     project = intake.open_sample(store)
     found = outcomes.evaluation(store, 3)
     assert found is not None
-    (sentence,) = comparison.beside_simple_models(found)
+    (sentence,) = conclusions.beside_simple_models(found)
     assert sentence.startswith("Averaged with the simple models (ensemble), the evolved model is right on")
     assert sentence in _plain(visit("evaluation", project=project.id))
     assert sentence in _report(store, project, tmp_path)

@@ -14,7 +14,7 @@ from semievol.export import tables
 from semievol.export.adapter import is_full, plainly_tuned
 from semievol.export.caveats import unfrozen
 from semievol.jobs import launch
-from semievol.method import comparison
+from semievol.method import conclusions
 from semievol.store.decisions import selections
 from semievol.store.results import outcomes
 from semievol.store.runs.rounds import get_round
@@ -105,7 +105,7 @@ def _models(here: Place, run: Run, evolved: Path) -> None:
 
 def _behind(here: Place, run: Run) -> bool:
     """Whether the evolved model is right on fewer test records than what it is compared with."""
-    found = comparison.gain(outcomes.evaluation(here.store, run.id) or {})
+    found = conclusions.gain(outcomes.evaluation(here.store, run.id) or {})
     return found is not None and found.difference < 0
 
 

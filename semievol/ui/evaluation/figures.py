@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from semievol import charts, glossary
-from semievol.method import comparison, paired_tests
+from semievol.method import comparison, conclusions, paired_tests
 from semievol.records import Task
 from semievol.selection import claims
 from semievol.selection.summary import pseudo_accuracy
@@ -73,7 +73,7 @@ def summary(task: Task, evaluation: dict[str, Any], caveats: Sequence[str] = (),
         row: (names[row], *_figures(rows, row), told) for row in (*comparison.ARMS, *comparison.SIMPLER) if row in rows
     }
     parts.tiles(list(cells.values()), strong=list(cells).index("evolved") if "evolved" in cells else None)
-    for caveat in (comparison.paired(evaluation, later_round) or "There are no two models to compare.", *caveats):
+    for caveat in (conclusions.paired(evaluation, later_round) or "There are no two models to compare.", *caveats):
         parts.note(caveat)
     bars = pd.DataFrame([{**_place(row, later_round), **found} for row, found in rows.items()])
     alt = "Accuracy of every model on the test set, with intervals; the numbers are under Every figure"

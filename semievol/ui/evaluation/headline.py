@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from semievol.method import comparison
+from semievol.method import conclusions
 from semievol.ui.shell import formats, parts
 
 INTERVAL = "The difference on the same test records, with its 95 % interval: bootstrap over records, 10,000 draws."
@@ -17,10 +17,10 @@ INTERVAL = "The difference on the same test records, with its 95 % interval: boo
 
 def lead(figures: Mapping[str, Any], later_round: bool = False, small: bool = False) -> None:
     """The sentence that everything else explains, and one more where a simpler model is ahead, or the ensemble."""
-    if sentence := comparison.outcome(figures, later_round):
+    if sentence := conclusions.outcome(figures, later_round):
         look = "sv-lead sv-small" if small else "sv-lead"
         parts.html(f"<p class='{look}' title='{escape(INTERVAL)}'>{escape(sentence)}</p>")
-    for sentence in comparison.beside_simple_models(figures):
+    for sentence in conclusions.beside_simple_models(figures):
         parts.note(sentence)
 
 
@@ -29,7 +29,7 @@ def chart(figures: Mapping[str, Any], later_round: bool = False, small: bool = F
 
     small: only the evolved model and what it has to beat.
     """
-    simpler = comparison.best_simpler(figures)
+    simpler = conclusions.best_simpler(figures)
     rows = ["warm_up", "evolved"] if small else ["base", "warm_up", "evolved", *([simpler] if simpler else [])]
     parts.html(lines(figures, rows, later_round) + ("" if small else _legend(figures)))
 

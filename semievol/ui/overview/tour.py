@@ -11,7 +11,7 @@ from html import escape
 import streamlit as st
 
 from semievol.jobs.sample_figures import Figures, figures
-from semievol.method import comparison
+from semievol.method import conclusions
 from semievol.ui.evaluation import headline
 from semievol.ui.shell import formats, gates, parts
 
@@ -51,7 +51,7 @@ def _method() -> Figures | None:
 
 def _source(found: Figures) -> str:
     count, model = formats.count(found.evaluation["n"]), found.model
-    simpler = comparison.ahead(found.evaluation)
+    simpler = conclusions.ahead(found.evaluation)
     return (
         f"The figures are the sample's, with the model {model}: answers are checked against known ones that the sample "
         f"hides, models on {count} test records. {simpler}"
@@ -61,7 +61,7 @@ def _source(found: Figures) -> str:
 def _picture(found: Figures) -> list[str]:
     known, unknown = formats.count(found.labeled), formats.count(found.unlabeled)
     agreed = found.agreed / found.unlabeled
-    gain = comparison.gain(found.evaluation)
+    gain = conclusions.gain(found.evaluation)
     points = f"{100 * gain.difference:+.1f}".replace("-", "−") if gain else ""
     return [
         _step(
