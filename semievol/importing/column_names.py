@@ -82,6 +82,11 @@ def is_detail(column: str) -> bool:
     return place is not None and _NAMES["answer"][place % len(_NAMES["answer"])] in _DETAILS
 
 
+def is_right_one(column: str) -> bool:
+    """Whether a column is named like a pointer to the right option: correct, key."""
+    return not {"correct", "right", "key", "solution", "answer"}.isdisjoint(words(column))
+
+
 def is_remark(column: str) -> bool:
     """Whether a text is named like a remark about the record, rather than like the record's own."""
     return not set(_REMARKS).isdisjoint(words(column))

@@ -128,6 +128,11 @@ def _suggest(first: Table, shared: list[str], known: str = "", evidence: Sequenc
         if options and column_names.rank(options, "options") is None and named and not fitting:
             # A list of something else, such as the headings of a passage.
             return _suggest(first, [c for c in shared if c != options], known, evidence)
+        if named and not fitting:  # one that no word gives away, beside the topics of a quiz's questions
+            fitting = [
+                c for c in left if _points(cells[c], texts, len(choices)) and not column_names.is_about_labeling(c)
+            ]
+            fitting = [c for c in fitting if column_names.is_right_one(c)] or fitting
         named = fitting or named
     answer = column_names.best(named, "answer")
     if not (options or choices) and (answer is None or (column_names.is_detail(answer) and answer not in evidence)):
@@ -247,6 +252,11 @@ def _option_texts(columns: list[list[str]], listed: bool) -> set[str]:
     """Texts of the options in the first cells; listed: a cell holds all of them."""
     some = itertools.chain.from_iterable(cells[:200] for cells in columns)
     return {option.strip() for cell in some for option in (options_in(cell) if listed else (cell,))}
+
+
+def _points(cells: list[str], texts: set[str], count: int) -> bool:
+    """As `_name_options`, where no number is larger than the number of options; count: 0 if that is not known."""
+    return _name_options(cells, texts) and not any(count < int(cell) for cell in cells if count and cell.isdecimal())
 
 
 def _name_options(cells: list[str], texts: set[str]) -> bool:

@@ -347,6 +347,17 @@ def test_a_ticket_names_a_record() -> None:
     assert suggest_mapping({"labeled": tickets}).id == "Ticket"
 
 
+@pytest.mark.parametrize("pointer", ["correct", "Key", "R"])
+@pytest.mark.parametrize("right", [["B", "C"], ["2", "3"]])
+def test_what_points_to_an_option_is_the_answer_and_not_the_topic_of_a_quiz(pointer: str, right: list[str]) -> None:
+    offered = {f"option {letter}": [f"{letter} of {i}" for i in range(20)] for letter in "ABCD"}
+    others = {"points": ["5", "10"] * 10, "category": ["science", "history"] * 10}
+    found = suggest_mapping(tables(question=QUESTIONS, **offered, **others, **{pointer: right * 10}))
+    assert (found.question, found.answer, found.choices) == ("question", pointer, tuple(offered))
+    alone = suggest_mapping(tables(question=QUESTIONS, **offered, **others))
+    assert alone.answer == "category", "nothing fits"
+
+
 def test_numbered_answers_are_options_where_another_column_says_which_is_correct() -> None:
     """As a quiz tool's template names its columns."""
     numbered = {f"Answer {n} - max 75 characters": [f"answer {n} of {i}" for i in range(20)] for n in range(1, 5)}
