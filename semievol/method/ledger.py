@@ -158,9 +158,11 @@ def _sentence(now: Known, found: Change | None) -> str:
 
 def _first(now: Known) -> str:
     start = f"Round {now.place} started from the base model {now.model}"
+    answered = sum(answer is not None for answer in now.pool.values())
     if now.accepted is None:
-        return f"{start} and answered {wording.plural(len(now.pool), 'record')}; nothing is accepted yet."
-    return f"{start} and accepted {len(now.accepted):,} of {wording.plural(len(now.pool), 'pseudo-label')}."
+        some = f"{answered:,} of " if answered < len(now.pool) else ""
+        return f"{start} and answered {some}{wording.plural(len(now.pool), 'record')}; nothing is accepted yet."
+    return f"{start} and accepted {len(now.accepted):,} of {wording.plural(answered, 'pseudo-label')}."
 
 
 def _against(now: Known, found: Change) -> str:

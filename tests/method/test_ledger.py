@@ -63,7 +63,7 @@ def test_a_line_holds_the_figures_of_the_round() -> None:
 
 def test_a_sentence_says_what_a_round_brought() -> None:
     first, second = ledger.lines([FIRST, SECOND])
-    assert first.sentence.startswith("Round 1 started from the base model starter and accepted 3 of 5 pseudo-labels.")
+    assert first.sentence.startswith("Round 1 started from the base model starter and accepted 3 of 4 pseudo-labels.")
     assert second.sentence == (
         "Round 2 changed 2 of 4 pseudo-labels and added 2 new records; 1 answer newly accepted, 1 no longer. Measured "
         "with hidden gold, 1 of the changes turned right and 1 wrong. 93.0 % right, the round before 92.7 %: +0.3 "
@@ -86,3 +86,10 @@ def test_a_round_without_a_selection_or_an_evaluation_says_so_much() -> None:
         "Round 2 changed 2 of 4 pseudo-labels and added 2 new records; nothing is accepted yet. Measured with hidden "
         "gold, 1 of the changes turned right and 1 wrong."
     )
+
+
+def test_records_without_an_answer_are_no_pseudo_labels() -> None:
+    begun = replace(FIRST, accepted=None, figures={})
+    assert "and answered 4 of 5 records; nothing is accepted yet." in ledger.lines([begun])[0].sentence
+    begun = replace(begun, pool={"a": "road", "b": "road"})
+    assert "and answered 2 records; nothing is accepted yet." in ledger.lines([begun])[0].sentence
