@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 _DETAILS = ("score", "rating", "stars", "grade", "priority", "severity")
+_TOPICS = ("class", "category", "team", "topic", "tag")
 _NAMES: dict[str, tuple[str, ...]] = {
     "question": (
         *("question", "text", "sentence", "message", "prompt", "input", "query", "instruction", "review", "content"),
@@ -82,9 +83,16 @@ def is_detail(column: str) -> bool:
     return place is not None and _NAMES["answer"][place % len(_NAMES["answer"])] in _DETAILS
 
 
-def is_right_one(column: str) -> bool:
-    """Whether a column is named like a pointer to the right option: correct, key."""
-    return not {"correct", "right", "key", "solution", "answer"}.isdisjoint(words(column))
+def is_topic(column: str) -> bool:
+    """Whether the column is named like an answer, but by a word that a quiz has for the topic or the weight of its
+    questions."""
+    place = rank(column, "answer")
+    return place is not None and _NAMES["answer"][place % len(_NAMES["answer"])] in (*_TOPICS, *_DETAILS)
+
+
+def is_pointer(column: str) -> bool:
+    """Whether a column is named as quizzes name the one that says which option is right."""
+    return not {"correct", "right", "key"}.isdisjoint(words(column))
 
 
 def is_remark(column: str) -> bool:

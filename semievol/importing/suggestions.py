@@ -128,11 +128,9 @@ def _suggest(first: Table, shared: list[str], known: str = "", evidence: Sequenc
         if options and column_names.rank(options, "options") is None and named and not fitting:
             # A list of something else, such as the headings of a passage.
             return _suggest(first, [c for c in shared if c != options], known, evidence)
-        if named and not fitting:  # one that no word gives away, beside the topics of a quiz's questions
-            fitting = [
-                c for c in left if _points(cells[c], texts, len(choices)) and not column_names.is_about_labeling(c)
-            ]
-            fitting = [c for c in fitting if column_names.is_right_one(c)] or fitting
+        if not fitting and all(map(column_names.is_topic, named)):
+            # A quiz often calls its answer "correct", which is no name of answers elsewhere, and has topics beside it.
+            fitting = [c for c in left if column_names.is_pointer(c) and _points(c, cells[c], texts, len(choices))]
         named = fitting or named
     answer = column_names.best(named, "answer")
     if not (options or choices) and (answer is None or (column_names.is_detail(answer) and answer not in evidence)):
@@ -254,9 +252,13 @@ def _option_texts(columns: list[list[str]], listed: bool) -> set[str]:
     return {option.strip() for cell in some for option in (options_in(cell) if listed else (cell,))}
 
 
-def _points(cells: list[str], texts: set[str], count: int) -> bool:
-    """As `_name_options`, where no number is larger than the number of options; count: 0 if that is not known."""
-    return _name_options(cells, texts) and not any(count < int(cell) for cell in cells if count and cell.isdecimal())
+def _points(column: str, cells: list[str], texts: set[str], count: int) -> bool:
+    """As `_name_options`; but no number is larger than the number of options, and a key is a letter or a text, since
+    numbers under that name are ids. count: 0 where it is not known."""
+    numbers = [int(cell) for cell in cells if cell.isdecimal()]
+    if numbers and (column_names.rank(column, "id") is not None or (count and max(numbers) > count)):
+        return False
+    return _name_options(cells, texts)
 
 
 def _name_options(cells: list[str], texts: set[str]) -> bool:

@@ -158,18 +158,17 @@ def _sentence(now: Known, found: Change | None) -> str:
 
 def _first(now: Known) -> str:
     start = f"Round {now.place} started from the base model {now.model}"
+    records = wording.plural(len(now.pool), "record")
+    if now.accepted is not None:  # also what experts answered where the models did not
+        return f"{start} and accepted answers to {len(now.accepted):,} of {records}."
     answered = sum(answer is not None for answer in now.pool.values())
-    if now.accepted is None:
-        some = f"{answered:,} of " if answered < len(now.pool) else ""
-        return f"{start} and answered {some}{wording.plural(len(now.pool), 'record')}; nothing is accepted yet."
-    return f"{start} and accepted {len(now.accepted):,} of {wording.plural(answered, 'pseudo-label')}."
+    some = f"{answered:,} of " if answered < len(now.pool) else ""
+    return f"{start} and answered {some}{records}; nothing is accepted yet."
 
 
 def _against(now: Known, found: Change) -> str:
-    said = (
-        f"Round {now.place} changed {found.changed:,} of {wording.plural(found.common, 'pseudo-label')} and added "
-        f"{wording.plural(found.new, 'new record')}"
-    )
+    common, new = wording.plural(found.common, "record"), wording.plural(found.new, "new record")
+    said = f"Round {now.place} changed its answers to {found.changed:,} of {common} and added {new}"
     if now.accepted is None:
         return f"{said}; nothing is accepted yet."
     return f"{said}; {wording.plural(found.joined, 'answer')} newly accepted, {found.left:,} no longer."

@@ -347,15 +347,43 @@ def test_a_ticket_names_a_record() -> None:
     assert suggest_mapping({"labeled": tickets}).id == "Ticket"
 
 
-@pytest.mark.parametrize("pointer", ["correct", "Key", "R"])
-@pytest.mark.parametrize("right", [["B", "C"], ["2", "3"]])
-def test_what_points_to_an_option_is_the_answer_and_not_the_topic_of_a_quiz(pointer: str, right: list[str]) -> None:
-    offered = {f"option {letter}": [f"{letter} of {i}" for i in range(20)] for letter in "ABCD"}
-    others = {"points": ["5", "10"] * 10, "category": ["science", "history"] * 10}
-    found = suggest_mapping(tables(question=QUESTIONS, **offered, **others, **{pointer: right * 10}))
-    assert (found.question, found.answer, found.choices) == ("question", pointer, tuple(offered))
-    alone = suggest_mapping(tables(question=QUESTIONS, **offered, **others))
-    assert alone.answer == "category", "nothing fits"
+QUIZ = {f"option {letter}": [f"{letter} of {i}" for i in range(20)] for letter in "ABCD"}
+BESIDE = {"difficulty": ["1", "2"] * 10, "category": ["science", "history"] * 10}
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        ("correct", ["B", "C"] * 10),
+        ("correct", ["2", "3"] * 10),
+        ("Correct", [f"C of {i}" for i in range(20)]),
+        ("right option", ["0", "3"] * 10),
+        ("Key", ["b", "d"] * 10),
+    ],
+)
+@pytest.mark.parametrize("beside", [{}, BESIDE, {"difficulty": ["1", "2"] * 10, "explanation": ["Because."] * 20}])
+def test_what_points_to_the_right_option_is_the_answer_whatever_stands_beside_it(name, cells, beside) -> None:
+    found = suggest_mapping(tables(question=QUESTIONS, **QUIZ, **beside, **{name: cells}))
+    assert (found.question, found.answer, found.choices) == ("question", name, tuple(QUIZ))
+    listed = {"options": [" | ".join(texts) for texts in zip(*QUIZ.values(), strict=True)]}
+    assert suggest_mapping(tables(question=QUESTIONS, **listed, **beside, **{name: cells})).answer == name
+
+
+@pytest.mark.parametrize("answer", ["B) a text", "Option B", "B: a text", "A,B"])
+def test_an_answer_that_is_written_otherwise_stays_the_answer(answer: str) -> None:
+    others = {"correct": ["1", "2"] * 10, "version": ["a", "b"] * 10}
+    assert (
+        suggest_mapping(tables(question=QUESTIONS, answer=[answer] * 20, **QUIZ, **BESIDE, **others)).answer == "answer"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [("difficulty", ["1", "2"] * 10), ("version", ["a", "b"] * 10), ("key", [str(i) for i in range(20)])],
+)
+def test_no_other_column_of_letters_or_numbers_takes_the_place_of_an_answer(name: str, cells: list[str]) -> None:
+    beside = {"category": ["science", "history"] * 10}
+    assert suggest_mapping(tables(question=QUESTIONS, **QUIZ, **beside, **{name: cells})).answer == "category"
 
 
 def test_numbered_answers_are_options_where_another_column_says_which_is_correct() -> None:

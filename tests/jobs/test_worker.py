@@ -134,17 +134,17 @@ def test_a_run_goes_through_all_stages_and_sums_up(uninterrupted: dict[str, Any]
     assert told["error"] is None
 
 
-def test_killed_in_one_stage_and_stopped_in_another_it_goes_on_each_time_to_the_same_numbers(
+def test_stopped_in_one_stage_and_killed_in_another_it_goes_on_each_time_to_the_same_numbers(
     tmp_path: Path, settings: Config, uninterrupted: dict[str, Any]
 ) -> None:
     store, project = workspace(tmp_path)
     run = launch.start(store, project, settings)
     wait_for(under_way(store, run.id, "respond"), "respond to be under way")
-    kill(store, run.id)
-    launch.resume(store, run.id)
-    wait_for(under_way(store, run.id, "tune"), "tune to be under way")
     launch.stop(store, run.id)
     assert finished(store, run.id).status == "cancelled"
+    launch.resume(store, run.id)
+    wait_for(under_way(store, run.id, "tune"), "tune to be under way")
+    kill(store, run.id)
     launch.resume(store, run.id)
     again = finished(store, run.id)
     assert again.status == "done"
@@ -205,8 +205,10 @@ def test_where_no_worker_can_start_the_run_fails_with_what_it_said(
     assert "encodings" in run.error["what"]  # the module that Python misses first
     assert run.error["where"] == "logs/workers.log"
     monkeypatch.delenv("PYTHONHOME")
-    monkeypatch.setattr(launch, "ensure_worker", lambda store: None)
+    started: list[str] = []
+    monkeypatch.setattr(launch, "start_process", lambda module, *_, **__: started.append(module))
     launch.resume(store, run.id)
+    assert started == ["semievol.jobs.worker"], "the fruitless tries do not count any more"
     claimed = claims.claim_next(store, os.getpid())
     assert claimed is not None
     assert claimed.id == run.id

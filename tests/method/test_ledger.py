@@ -63,18 +63,23 @@ def test_a_line_holds_the_figures_of_the_round() -> None:
 
 def test_a_sentence_says_what_a_round_brought() -> None:
     first, second = ledger.lines([FIRST, SECOND])
-    assert first.sentence.startswith("Round 1 started from the base model starter and accepted 3 of 4 pseudo-labels.")
+    assert first.sentence.startswith(
+        "Round 1 started from the base model starter and accepted answers to 3 of 5 records."
+    )
     assert second.sentence == (
-        "Round 2 changed 2 of 4 pseudo-labels and added 2 new records; 1 answer newly accepted, 1 no longer. Measured "
-        "with hidden gold, 1 of the changes turned right and 1 wrong. 93.0 % right, the round before 92.7 %: +0.3 "
-        "points (between −1.3 and +2.0), too close to call."
+        "Round 2 changed its answers to 2 of 4 records and added 2 new records; 1 answer newly accepted, 1 no longer. "
+        "Measured with hidden gold, 1 of the changes turned right and 1 wrong. 93.0 % right, the round before 92.7 %: "
+        "+0.3 points (between −1.3 and +2.0), too close to call."
     )
 
 
 def test_a_sentence_says_why_a_round_brought_nothing() -> None:
     alike = replace(SECOND, pool=FIRST.pool, accepted=FIRST.accepted, gold={})
     sentence = ledger.lines([FIRST, alike])[1].sentence
-    assert "changed 0 of 5 pseudo-labels and added 0 new records; 0 answers newly accepted, 0 no longer." in sentence
+    assert (
+        "changed its answers to 0 of 5 records and added 0 new records; 0 answers newly accepted, 0 no longer."
+        in sentence
+    )
     assert "The model learned from nearly the same answers: 3 of 3 stood there before." in sentence
 
 
@@ -83,12 +88,12 @@ def test_a_round_without_a_selection_or_an_evaluation_says_so_much() -> None:
     line = ledger.lines([FIRST, unfinished])[1]
     assert (line.accepted, line.accuracy, line.gained) == (None, None, None)
     assert line.sentence == (
-        "Round 2 changed 2 of 4 pseudo-labels and added 2 new records; nothing is accepted yet. Measured with hidden "
-        "gold, 1 of the changes turned right and 1 wrong."
+        "Round 2 changed its answers to 2 of 4 records and added 2 new records; nothing is accepted yet. "
+        "Measured with hidden gold, 1 of the changes turned right and 1 wrong."
     )
 
 
-def test_records_without_an_answer_are_no_pseudo_labels() -> None:
+def test_records_without_an_answer_do_not_count_as_answered() -> None:
     begun = replace(FIRST, accepted=None, figures={})
     assert "and answered 4 of 5 records; nothing is accepted yet." in ledger.lines([begun])[0].sentence
     begun = replace(begun, pool={"a": "road", "b": "road"})

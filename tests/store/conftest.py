@@ -36,8 +36,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def _empty(connection: Connection) -> None:
-    """Deletes all that stands in the database. Its tables stay if they are today's: making them takes 0.4 s, and
-    TRUNCATE a third of that."""
+    """Deletes all that stands in the database. Tables of the newest schema stay: making them anew takes 0.4 s, TRUNCATE
+    0.13 s, DELETE 0.02 s. After a change of the schema without a new number, empty a scratch database by hand."""
     if migrations.standing(connection) == migrations.newest():
         for table in reversed(schema.metadata.sorted_tables):
             if table is not schema.migrations:

@@ -146,12 +146,16 @@ def test_an_unknown_project_is_said_to_be_unknown(store: Store) -> None:
 def test_a_round_and_a_record_that_are_not_there_are_said_to_be_missing(visit: Visit, store: Store) -> None:
     project = made.with_results(store, until="justify")
     lost = visit("responses", project=project.id, round="777")
-    assert "The round in the address is none of this project's." in told(lost)
-    assert f"{rounds.get_round(store, made.round_of(store, project)).named} is shown instead." in told(lost)
+    named = rounds.get_round(store, made.round_of(store, project)).named
+    assert f"This project has no such round as the address names. {named} is shown instead." in told(lost)
     assert "round" not in lost.query_params
+    assert "no such round" in told(lost.run()), "until it is closed"
     assert "There is no record" in told(visit("responses", project=project.id, record="nobody"))
-    missing = "The record in the address is not in this dataset version"
-    assert missing in told(visit("demonstrations", project=project.id, record="nobody"))
+    missing = "The record in the address is not in this dataset version."
+    app = visit("demonstrations", project=project.id, record="nobody")
+    assert missing in told(app)
+    assert missing in told(app.run()), "while the other record is shown"
+    assert missing not in told(press(app, "Next"))
     assert missing not in told(visit("demonstrations", project=project.id, record="unlabeled-0003"))
 
 

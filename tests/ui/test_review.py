@@ -127,7 +127,7 @@ def test_a_decision_against_another_reviewers_tells_both(visit: Callable[..., Ap
     assert "Different decisions" not in told(bob)
 
 
-@pytest.mark.parametrize("names", [("", ""), ("Ada", "Ada"), ("", "Bob")])
+@pytest.mark.parametrize("names", [("", ""), ("Ada", "Bob"), ("Ada", "Ada")])
 def test_who_is_overruled_is_told_too(visit: Callable[..., AppTest], store: Store, names: tuple[str, str]) -> None:
     project = made.with_results(store, until="justify")
     one, other = visit("review", project=project.id), visit("review", project=project.id)

@@ -42,7 +42,7 @@ def test_the_ledger_says_what_each_round_brought_and_what_speaks_for_another(vis
     project = two_rounds(store)
     shown = told(visit("evaluation", project=project.id))
     assert "<b>Round 2 (counts)</b> changed" in shown
-    assert "of 60 pseudo-labels and added 0 new records" in shown
+    assert "of 60 records and added 0 new records" in shown
     assert "<b>Round 1</b> started from the base model starter and accepted" in shown
     assert "On 8 calibration records, which no round is trained on, the answers of round 2 are right on" in shown
     assert "Accuracy over the rounds" in told(visit("overview", project=project.id))

@@ -22,10 +22,12 @@ class Said:
 
 @dataclass
 class Browsing:
-    """last: id of the record shown last, with which a new visit of the page begins. source: where the record is from, a
-    split or a question of one's own; text, options: of the latter, as they were typed."""
+    """last: id of the record shown last, with which a new visit of the page begins. instead: id of the record that is
+    shown because the address named one that is not there. source: where the record is from, a split or a question of
+    one's own; text, options: of the latter, as they were typed."""
 
     last: str | None = None
+    instead: str | None = None
     asked_in: int | None = None  # the project in which these were chosen and typed
     source: str = "unlabeled"
     text: str = ""

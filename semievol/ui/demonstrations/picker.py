@@ -35,8 +35,6 @@ def picker(here: Place) -> Record | None:
             st.session_state.pop(key, None)
     addressed = st.query_params.get("record")
     linked = _linked(here, version_id)
-    if addressed and linked is None:
-        parts.note("The record in the address is not in this dataset version, so another one is shown.")
     _write_again(_SOURCE, session.of(Browsing).source)
     choice, chosen = st.columns([4, 5], gap="large")
     with choice:
@@ -62,8 +60,15 @@ def picker(here: Place) -> Record | None:
         _steps(here, version_id, split, search or "", place, total)
     if found is None:
         return None
+    kept = session.of(Browsing)
+    if addressed and linked is None:
+        kept.instead = found.id
+    elif kept.instead != found.id:
+        kept.instead = None
     name(found.id)
     with chosen:
+        if kept.instead:
+            parts.note("The record in the address is not in this dataset version. This one is shown instead.")
         paint.draw(*record.question(here.task, found, found.answer), key=f"asked_{found.id}")
         st.text(f"Record {record.name(found)} · {found.split}")
         labels.control(here, found)

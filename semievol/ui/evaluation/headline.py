@@ -1,6 +1,6 @@
 """The result of a round at a glance: one sentence, and a small chart of accuracies with their intervals.
 
-The sentence and its interval come from `method.comparison`; here they are only drawn.
+The sentence and its interval come from `method.conclusions`; here they are only drawn.
 """
 
 from __future__ import annotations

@@ -132,9 +132,9 @@ def place() -> Place:
     chosen = next((r for r in rounds if str(r.id) == round_in_address), counting(rounds))
     if round_in_address and (chosen is None or str(chosen.id) != round_in_address):
         del st.query_params["round"]
-        instead = f"{chosen.named} is shown instead." if chosen else "The project has no round yet."
-        what = "The round in the address is none of this project's."
-        notices.fail(UserError(what, "address", instead), lasting=True)
+        instead = f"{chosen.named} is shown instead." if chosen else "It has none yet."
+        what = f"This project has no such round as the address names. {instead}"
+        notices.fail(UserError(what, "address", "Choose a round in the sidebar." if chosen else ""), lasting=True)
     runs = list_runs(store)
     mine = [run for run in runs if run.project_id == project.id]
     return Place(store, projects, project, rounds, chosen, mine, active_of(store, runs), unknown)
