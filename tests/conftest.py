@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,8 @@ def read_here(monkeypatch: pytest.MonkeyPatch) -> None:
     def read(path: Path, name: str, cells: Path, *, read_as: ReadAs = AS_FOUND, watch: Watch | None = None) -> Table:
         table = read_table(path, name, read_as, watch=watch)
         table.save(cells)
-        return table
+        said = {one.name: getattr(table, one.name) for one in fields(table) if one.name not in ("cells", "numbers")}
+        return Table.opened(cells, **said)  # its cells mapped from the file, as in the Studio
 
     for module in ("semievol.jobs.intake", "semievol.ui.data.slots"):
         monkeypatch.setattr(f"{module}.read_contained", read)
