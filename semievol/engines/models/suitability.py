@@ -20,7 +20,7 @@ from semievol.engines.models.architectures import CAUSAL
 from semievol.engines.models.files import read_json, shapes, text_settings, weight_files
 from semievol.engines.models.resolve import HUB_ID, download, is_folder, refuse_code, resolve_model
 from semievol.errors import UserError
-from semievol.installed import CHAR_TFIDF, EMBEDDERS, MODEL_STATES, MODELS
+from semievol.installed import CHAR_TFIDF, EMBEDDERS, FOUR_BITS, MODEL_STATES, MODELS
 from semievol.tuning import Lora
 
 NO_TEMPLATE = "The model has no chat template (a base model), so a plain one of the Studio's own is used."
@@ -119,7 +119,7 @@ def check_four_bits() -> None:
         raise UserError(
             "Weights in 4 bits need the package bitsandbytes, which is not installed.",
             "precision",
-            "Install it (pip install -r requirements-4bit.txt), or set precision to auto.",
+            f"Install it (pip install {FOUR_BITS}), or set precision to auto.",
         )
 
 
