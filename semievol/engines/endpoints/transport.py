@@ -6,7 +6,9 @@ belong to another server and are taken off. What a server compresses is not unpa
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator
+from functools import cache
 
 import httpx2
 import openai
@@ -35,7 +37,7 @@ class Guarded(httpx2.AsyncBaseTransport):
     ) -> None:
         self._key, self._largest = key, largest
         self._origin = _origin(httpx2.URL(endpoint.url))
-        self._below = below or httpx2.AsyncHTTPTransport()
+        self._below = below or httpx2.AsyncHTTPTransport(verify=_trusted())
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         if _origin(request.url) != self._origin:
@@ -75,6 +77,12 @@ class _Capped(httpx2.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._stream.aclose()
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The certificates that are trusted; reading them takes as long as a fast server takes to answer."""
+    return httpx2.create_ssl_context()
 
 
 def client(endpoint: Endpoint, key: str, largest: int | None = None) -> httpx2.AsyncClient:
