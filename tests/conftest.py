@@ -59,7 +59,7 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def read_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Imported files are read in this process. In the Studio another one reads them, which takes half a second to
-    start: `test_sandbox` shows that it reads the same, and the browser's tests use it."""
+    start: `test_sandbox` shows that it reads the same, and `test_intake` and the browser's tests use it."""
 
     def read(path: Path, name: str, cells: Path, *, read_as: ReadAs = AS_FOUND, watch: Watch | None = None) -> Table:
         table = read_table(path, name, read_as, watch=watch)
@@ -67,7 +67,7 @@ def read_here(monkeypatch: pytest.MonkeyPatch) -> None:
         said = {one.name: getattr(table, one.name) for one in fields(table) if one.name not in ("cells", "numbers")}
         return Table.opened(cells, **said)  # its cells mapped from the file, as in the Studio
 
-    for module in ("semievol.jobs.intake", "semievol.ui.data.slots"):
+    for module in ("semievol.jobs.intake", "semievol.jobs.external_review", "semievol.ui.data.slots"):
         monkeypatch.setattr(f"{module}.read_contained", read)
 
 

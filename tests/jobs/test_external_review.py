@@ -17,6 +17,8 @@ from tests.annotation.annotators import REVIEWED, Press
 from tests.exported import NASTY, TASK, World
 from tests.jobs.test_command_line import semievol
 
+pytestmark = pytest.mark.usefixtures("read_here")
+
 PRESSED = {
     "u0": [Press("bo", "accept")],
     "u1": [Press("bo", "edit", 0)],

@@ -23,6 +23,8 @@ from semievol.store.runs.journal import StoreJournal
 from tests.exported import World
 from tests.fakes import FakeEngine
 
+pytestmark = pytest.mark.usefixtures("read_here")
+
 LINES = ["a hole in the road", "water runs down the hill", "=SUM(A1)", " ", "road " * 99]
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from semievol.annotation.decisions import REASONS
@@ -17,6 +18,8 @@ from semievol.ui.shell.session import Shell
 from tests.annotation.annotators import Press, argilla_flat
 from tests.ui import made
 from tests.ui.conftest import kept, press, told
+
+pytestmark = pytest.mark.usefixtures("read_here")
 
 Visit = Callable[..., AppTest]
 
