@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -51,8 +52,10 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 @pytest.fixture(autouse=True)
-def warmed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int | None, list[str]]]:
-    """Round and models of every time that a page wanted models to be loaded; no process is started."""
+def warmed(_own_home: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[int | None, list[str]]]]:
+    """Round and models of every time that a page wanted models to be loaded; no process is started.
+
+    A page asks in a thread, which would go on after its test, whose workspace is then gone."""
     asked: list[tuple[int | None, list[str]]] = []
 
     def warm(store: Store, config: object, task: object, round_id: int | None, models: list[str]) -> bool:
@@ -60,7 +63,10 @@ def warmed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int | None, list[str]]
         return True
 
     monkeypatch.setattr(inference_client, "warm", warm)
-    return asked
+    yield asked
+    for thread in threading.enumerate():
+        if thread.name == "warm":
+            thread.join()
 
 
 @pytest.fixture
