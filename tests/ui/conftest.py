@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import json
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from streamlit.components.v2 import manifest_scanner
@@ -107,3 +109,18 @@ def told(app: AppTest) -> str:
     words = [element.value for kind in kinds for element in kind]
     found = "\n".join(str(word) for word in [*words, *(element.proto.body for element in app.get("html"))])
     return found.replace("\u00a0", " ")
+
+
+def painted(app: AppTest) -> str:
+    """What is drawn as text from data."""
+    drawn = [json.loads(element.proto.json) for element in app.get("bidi_component") if element.proto.json]
+
+    def words(node: Any) -> Iterator[str]:
+        if isinstance(node, list):
+            for part in node:
+                yield from words(part)
+        elif isinstance(node, dict):
+            yield node.get("x", "")
+            yield from words(node.get("k", []))
+
+    return "\n".join(words(drawn))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,7 +20,7 @@ from semievol.store.settings import Model, save_model
 from semievol.ui.shell import state
 from tests.fakes import FakeEngine
 from tests.ui import made
-from tests.ui.conftest import press, told
+from tests.ui.conftest import painted, press, told
 
 Visit = Callable[..., AppTest]
 
@@ -130,12 +130,12 @@ def test_a_row_says_why_the_records_or_the_model_do_not_fit(visit: Visit, store:
     versions.store_version(store, project.id, made.some_records(), {}, [], [], Task("text"))
     app = visit("training", project=project.id)
     assert _rows(app) == ["warm-up, demonstrations", "warm-up alone"], "as a run would have them"
-    assert "free text task does not have" in _painted(app)
+    assert "free text task does not have" in painted(app)
     save_model(store, Model(str(tmp_path / "gone"), "folder"))
     app = visit("training", project=project.id)
     app.selectbox(key="collaborator_1_model").set_value("regression").run()
     app.selectbox(key="collaborator_2_model").set_value(str(tmp_path / "gone")).run()
-    said = _painted(app)
+    said = painted(app)
     assert "A run with “regression” is refused. A regression needs" in said
     assert "A run with “gone alone” is refused. There is no model folder" in said
 
@@ -162,28 +162,13 @@ def test_one_record_is_answered_by_all_and_a_change_drops_only_its_own_answer(
     assert "the base model answers in its place" in told(app)
     app.number_input(key="tried_place").set_value(2).run()
     press(app, "Test with one record")
-    said = _painted(app)
+    said = painted(app)
     assert f"{made.HOSTILE} unlabeled 1" in said
     assert said.count("probability of an allowed answer") == 2
     assert name in said
     assert "the base model in place of the warm-up" in said
     assert "Its model is not on this machine, or not prepared yet." in said
     app.number_input(key="collaborator_2_temperature").set_value(1.0).run()
-    assert _painted(app).count("probability of an allowed answer") == 1
+    assert painted(app).count("probability of an allowed answer") == 1
     press(app, "Next record")
-    assert "probability of an allowed answer" not in _painted(app)
-
-
-def _painted(app: AppTest) -> str:
-    """What is drawn as text from data."""
-    drawn = [json.loads(element.proto.json) for element in app.get("bidi_component") if element.proto.json]
-
-    def words(node: Any) -> Iterator[str]:
-        if isinstance(node, list):
-            for part in node:
-                yield from words(part)
-        elif isinstance(node, dict):
-            yield node.get("x", "")
-            yield from words(node.get("k", []))
-
-    return "\n".join(words(drawn))
+    assert "probability of an allowed answer" not in painted(app)

@@ -13,14 +13,14 @@ from streamlit.testing.v1 import AppTest
 
 from semievol.errors import UserError
 from semievol.export import backup
-from semievol.jobs import models
+from semievol.jobs import inference_process, models
 from semievol.store import settings
 from semievol.store.data import projects
 from semievol.store.database import Store
 from semievol.ui.settings import backups
 from tests.endpoint_servers import MODEL, lettered, serving
 from tests.ui import made
-from tests.ui.conftest import press, told
+from tests.ui.conftest import painted, press, told
 
 Visit = Callable[..., AppTest]
 
@@ -97,6 +97,22 @@ def test_a_removed_model_leaves_the_training_form(visit: Visit, store: Store) ->
     form = visit("training", project=project.id).selectbox(key="form_model")
     assert "owner/mine" not in form.options
     assert "starter" in form.options
+
+
+def test_a_tried_answer_names_its_question_whatever_is_typed_next(
+    visit: Visit, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def request(store: Store, config: object, asked: dict, watch: object = None) -> list[dict[str, str]]:
+        return [{"text": "Yes."}]
+
+    monkeypatch.setattr(inference_process, "request", request)
+    app = visit("settings")
+    app.text_input(key="tried_question").input("Is 7 <b>prime</b>?")
+    app = press(app, "Ask")
+    assert "“Is 7 <b>prime</b>?”" in painted(app)
+    app.text_input(key="tried_question").input("And 9?").run()
+    assert "“Is 7 <b>prime</b>?”" in painted(app)
+    assert "“And 9?”" not in painted(app)
 
 
 def test_a_backup_is_made_and_restored_after_a_typed_confirmation(visit: Visit, store: Store) -> None:

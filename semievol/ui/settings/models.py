@@ -27,9 +27,11 @@ ADDABLE = {"folder": "Folder or GGUF file", "hub": "Hub id"}
 
 @dataclass
 class Tried:
-    """What the session keeps: the model that was tried last, its answer, and how many models were added."""
+    """What the session keeps: the model that was tried last, on which question, its answer, and how many models were
+    added."""
 
     model: str = ""
+    question: str = ""
     answer: str | None = None
     added: int = 0  # part of the key of the field for a name: a field with a new key is empty
 
@@ -86,10 +88,12 @@ def _try(store: Store, names: list[str]) -> None:
     tried = session.of(Tried)
     if pressed and name and question:
         with parts.errors_shown(), st.spinner("Asking. A model that was never used here is prepared first."):
-            tried.model, tried.answer = name, None
+            tried.model, tried.question, tried.answer = name, question, None
             tried.answer = inference_client.try_model(store, name, question)
     if tried.answer is not None:
-        answer = paint.labelled(tried.model, paint.node("mono", tried.answer), classes="demo")
+        # model and question are named, as the form above may meanwhile hold others
+        asked = paint.node("note", f"“{tried.question}”")
+        answer = paint.labelled(tried.model, asked, paint.node("mono", tried.answer), classes="demo")
         paint.draw(answer, key="tried_answer")
 
 
