@@ -1,4 +1,4 @@
-"""What moves while a run is active: stages, progress, time left. Polls the store once a second while one is active.
+"""What moves while a run is active: stages, progress, time left. Polls the store while one is active.
 
 A polled part remembers what it saw when the page was drawn. When a stage or the run has ended since, or a press in the
 part has failed, it reruns the whole page, so that results and errors appear without a reload.
@@ -22,6 +22,8 @@ from semievol.store.runs.runs import Run, active_run, list_runs, queue
 from semievol.store.schema import ACTIVE
 from semievol.ui.shell import actions, formats, notices, parts, state, study_progress, time_left
 
+POLL_SECONDS = 2.0
+"""A page that watches a run is drawn anew so often. Its drawing takes processor time from a run on the same machine."""
 BEGINNING = {
     "warm_up": "preparing the examples",
     "retrieve": "comparing all records",
@@ -134,7 +136,7 @@ def _adds(progress: StageProgress) -> bool:
 
 
 def polled(name: str, round_id: int | None, draw: Callable[[Snapshot], None]) -> None:
-    """Draws `draw(snapshot)` now and, while a run is active, every second. `name` is unique on the page."""
+    """Draws `draw(snapshot)` now and, while a run is active, every POLL_SECONDS. `name` is unique on the page."""
     first, error_before = snapshot(open_store(), round_id), notices.failed()
 
     def body() -> None:
@@ -144,7 +146,7 @@ def polled(name: str, round_id: int | None, draw: Callable[[Snapshot], None]) ->
                 st.rerun()
             draw(now)
 
-    st.fragment(body, run_every=time_left.POLL_SECONDS if first.run or first.study else None, key=f"live_{name}")()
+    st.fragment(body, run_every=POLL_SECONDS if first.run or first.study else None, key=f"live_{name}")()
 
 
 def stepper(found: Sequence[StageProgress]) -> None:

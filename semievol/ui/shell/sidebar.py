@@ -12,7 +12,7 @@ from semievol.ui.shell.state import Place
 
 
 def sidebar(here: Place) -> None:
-    """Draws the sidebar; its lower half is refreshed every second while a run is active."""
+    """Draws the sidebar; its lower half is refreshed while a run is active."""
     with st.sidebar:
         if here.projects:
             _pickers(here)

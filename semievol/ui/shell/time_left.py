@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from semievol.store.runs.progress import StageProgress
 from semievol.ui.shell import session
 
-POLL_SECONDS = 1.0
+LEAST_SECONDS = 1.0
+"""A pace that was seen for less than this is not told."""
 EARLY = 0.1
 """Below this share of a stage, its elapsed time says little about its pace."""
 
@@ -31,7 +32,7 @@ def pace(progress: StageProgress) -> float | None:
         return None
     now = time.time()
     since, before = session.shell().first_seen.setdefault((progress.stage, progress.started), (now, progress.done))
-    if progress.done > before and now - since >= POLL_SECONDS:
+    if progress.done > before and now - since >= LEAST_SECONDS:
         return float((progress.done - before) / (now - since))
     done, began = progress.done - progress.found, progress.started + progress.worked
     late = done > EARLY * (progress.total - progress.found)

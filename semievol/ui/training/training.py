@@ -57,7 +57,7 @@ def launch_buttons(here: Place, config: Config) -> None:
 
 
 def running(here: Place) -> None:
-    """The active run, refreshed every second: stage, progress, loss, log; and the queue. Without one, the run of the
+    """The active run, refreshed as it goes on: stage, progress, loss, log; and the queue. Without one, the run of the
     round that can be resumed."""
     if (left := left_off(here)) is not None:
         with parts.card("left_off"):
