@@ -70,9 +70,10 @@ def suspects(task: Task, records: Sequence[Record], found: Mapping[str, Spread])
     """The records off the diagonal of the confident joint, the lowest normalised margin first.
 
     A record is counted for the likeliest of the answers whose probability reaches the answer's threshold, which is the
-    mean probability of the answer over the records that have it as label; it is listed where that answer is not its
-    label. Letters of multiple choice mean something else in every record, so they share one threshold. found: see
-    `spreads`.
+    mean probability of the answer over the records that have it as label; it is listed where that answer is likelier
+    than its label. Without this last condition an answer that one record has as label, with a low probability, would
+    suspect every other record. Letters of multiple choice mean something else in every record, so they share one
+    threshold. found: see `spreads`.
     """
     known = [(r, r.answer, found[r.id]) for r in records if r.id in found and r.answer in found[r.id]]
     of_class: dict[str, list[float]] = defaultdict(list)
@@ -83,7 +84,7 @@ def suspects(task: Task, records: Sequence[Record], found: Mapping[str, Spread])
     for record, label, spread in known:
         reached = {a: p for a, p in spread.items() if p >= threshold.get(_class(task, a), np.inf)}
         likelier = max(reached, key=lambda answer: reached[answer], default=label)
-        if likelier != label:
+        if spread[str(likelier)] > spread[str(label)]:
             listed.append(Suspect(record, str(label), str(likelier), spread))
     return sorted(listed, key=lambda one: (one.margin, one.record.id))
 

@@ -37,7 +37,7 @@ def test_the_records_are_those_off_the_diagonal_of_the_confident_joint(seed: int
     p = np.array([list(spread[r.id].values()) for r in made])
     threshold = np.array([p[label == k, k].mean() for k in range(4)])
     counted = np.where(p >= threshold, p, -1.0)
-    off = (counted.max(axis=1) >= 0) & (counted.argmax(axis=1) != label)
+    off = (counted.argmax(axis=1) != label) & (counted.max(axis=1) > p[np.arange(len(p)), label])
     others = p.copy()
     others[np.arange(len(p)), label] = -1.0
     margin = p[np.arange(len(p)), label] - others.max(axis=1)
@@ -55,6 +55,16 @@ def test_wrong_labels_are_far_more_frequent_among_the_first_that_are_listed() ->
         precision.append(np.mean([one.record.id in wrong for one in first]))
         share.append(len(wrong) / len(made))
     assert np.mean(precision) > 5 * np.mean(share)
+
+
+def test_a_label_that_one_record_has_makes_no_other_record_suspect() -> None:
+    sure = [Record(f"r{i}", "text", (), "a", "labeled") for i in range(9)]
+    lone = Record("lone", "text", (), "b", "labeled")
+    spread = {r.id: {"a": 0.5 + i / 50, "b": 0.5 - i / 50} for i, r in enumerate(sure, 1)}
+    found = label_errors.suspects(
+        Task("classification", ("a", "b")), [*sure, lone], spread | {"lone": {"a": 1, "b": 0}}
+    )
+    assert [one.record.id for one in found] == ["lone"]
 
 
 def test_letters_share_a_threshold_and_options_may_differ_in_number() -> None:

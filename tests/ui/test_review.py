@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import TextInput
 
 from semievol.config import Policy
+from semievol.records import Task
 from semievol.store.data import projects
 from semievol.store.database import NotSaved, Store
 from semievol.store.decisions import decisions, history, reviews
@@ -222,6 +223,38 @@ def test_who_did_not_sign_gives_a_second_opinion_on_what_others_did_not_sign(
     assert history.history(store, project.id)["record_id"].tolist() == [second, second, first]
 
 
+def test_a_second_opinion_is_about_the_correction_that_stands(visit: Callable[..., AppTest], store: Store) -> None:
+    project = made.with_results(store, until="justify")
+    candidate = results.record_view(store, 1, ONE).candidate
+    assert candidate is not None
+    other = next(label for label in made.LABELS if label != candidate.answer)
+    decisions.decide(store, project.id, 1, ONE, "edit", candidate.answer, other, reviewer="Ada")
+    app = visit("review", project=project.id, order="second")
+    kept(app, Shell).reviewer = "Bob"
+    press(app.run(), "Accept")
+    assert history.history(store, project.id)["answer_shown"].iloc[0] == other
+    view = results.record_view(store, 1, ONE)
+    assert (view.decision.reviewer, view.decision.answer) == ("Bob", other) if view.decision else False
+    assert "Different decisions" not in told(app)
+    app = visit("review", project=project.id, order="second")
+    kept(app, Shell).reviewer = "Cleo"
+    press(app.run(), "Reject")
+    view = results.record_view(store, 1, ONE)
+    assert view.decision is None, "no correction stands, so the policy decides on the candidate again"
+
+
+def test_a_key_is_about_the_answer_that_was_on_the_screen(store: Store, session: Session) -> None:
+    project = made.with_results(store, until="justify")
+    candidate = results.record_view(store, 1, ONE).candidate
+    assert candidate is not None
+    other = next(label for label in made.LABELS if label != candidate.answer)
+    decisions.decide(store, project.id, 1, ONE, "edit", candidate.answer, other, reviewer="Ada")
+    entry = {"by": "browser", "who": "", "pick": -1, "last": 0, "seq": 1, "act": "accept", "id": ONE}
+    session["review_keys"] = {"keys": [entry | {"shown": candidate.answer}]}
+    _desk(store).keys()
+    assert history.history(store, 1)["answer_shown"].iloc[0] == candidate.answer
+
+
 def test_a_link_opens_the_same_record_in_the_same_order(visit: Callable[..., AppTest], store: Store) -> None:
     project = made.with_results(store, until="justify")
     shown = visit("review", project=project.id, order="random")
@@ -322,7 +355,7 @@ def test_a_note_is_kept_without_a_decision_and_stored_with_the_next_one(
     assert history.history(store, project.id).empty
     press(app, "Keep the note")
     assert history.history(store, project.id).empty
-    assert "Your note, stored with your decision: look at **this** again" in [one.value for one in app.text]
+    assert "Your note, not stored until you decide: look at **this** again" in [one.value for one in app.text]
     assert _note(press(app, "Note")).value == "look at **this** again"
     press(press(app, "Keep the note"), "Accept")
     assert history.history(store, project.id)["note"].tolist() == ["look at **this** again"]
@@ -374,5 +407,8 @@ def test_the_card_shows_what_a_candidate_was_corrected_to(store: Store) -> None:
     assert before.candidate is not None
     other = next(label for label in made.LABELS if label != before.candidate.answer)
     decisions.decide(store, project.id, round_id, ONE, "edit", before.candidate.answer, other, reviewer="Ada")
-    shown = card.decided(results.record_view(store, round_id, ONE))
-    assert f"Decided by Ada: corrected to “{other}”" in str(shown)
+    view = results.record_view(store, round_id, ONE)
+    assert f"Decided by Ada: corrected to “{other}”" in str(card.decided(view))
+    asked = str(card.asked(Task("classification", made.LABELS), view, card.in_question(view), []))
+    assert "'Corrected'" in asked
+    assert f"the candidate was {before.candidate.answer}" in asked

@@ -32,14 +32,13 @@ class RecordDesk(deciding.Deciding):
     def __init__(self, here: Place, views: Sequence[RecordView]) -> None:
         super().__init__(here)
         self.views = {view.record.id: view for view in views}
-        self.seen = {id: view.last_entry for id, view in self.views.items()}
+        self.seen = {id: deciding.Seen(card.in_question(view), view.last_entry) for id, view in self.views.items()}
 
     def knows(self, record_id: str) -> bool:
         return record_id in self.views
 
     def shown(self, record_id: str) -> str | None:
-        candidate = self.views[record_id].candidate if self.knows(record_id) else None
-        return candidate.answer if candidate else None
+        return card.in_question(self.views[record_id]) if self.knows(record_id) else None
 
     def put_first(self, record_id: str | None) -> None:
         if record_id is not None:
@@ -80,7 +79,8 @@ def draw(here: Place, view: RecordView, following: Sequence[str]) -> None:
 
 def _item(here: Place, view: RecordView) -> dict[str, object]:
     choices = len(allowed_answers(here.task, view.record))
-    return {"id": view.record.id, "nodes": _nodes(here, view), "choices": choices, "last": view.last_entry}
+    about = {"shown": card.in_question(view), "last": view.last_entry}
+    return {"id": view.record.id, "nodes": _nodes(here, view), "choices": choices, **about}
 
 
 def _nodes(here: Place, view: RecordView) -> list[Node]:
@@ -89,7 +89,7 @@ def _nodes(here: Place, view: RecordView) -> list[Node]:
     if view.candidate is None:
         return [name, *record.question(task, view.record)]
     spreads = disputed_source.spreads(here, view)
-    asked = card.asked(task, view, view.candidate.answer, spreads)
+    asked = card.asked(task, view, card.in_question(view), spreads)
     decided = [group("gap", *said)] if (said := card.decided(view)) else []
     numbers = [labelled(formats.measure(m), *_measured(m, v)) for m, v in view.candidate.confidences.items()]
     return [name, *asked, *hidden_gold.nodes(task, view), *decided, node("rule"), *numbers]

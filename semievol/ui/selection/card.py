@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 from semievol.records import Record, Task
+from semievol.selection.decisions import asserted_answer
 from semievol.store.results.results import RecordView
 from semievol.task.answers import LETTERS, allowed_answers
 from semievol.ui.shell import disputed_source, formats, record
@@ -26,7 +27,7 @@ def nodes(
 ) -> list[Node]:
     """The card as nodes: the question and its candidate, beside what speaks for it and against it.
 
-    line: the candidate's row of the pool; answer: the candidate's answer, as shown; kept: whether the policy keeps it;
+    line: the candidate's row of the pool; answer: the one in question; kept: whether the policy keeps it;
     spreads: what the answer was taken from.
     """
     grounds = [*_why(view, line, kept, measure), *_votes(task, view), *_nearest(task, view)]
@@ -38,15 +39,27 @@ def asked(task: Task, view: RecordView, answer: str | None, spreads: disputed_so
     options = record.chosen_among(task, view.record)
     # Options are long: each stands here once, with its key and its bars.
     named = answer or "no answer" if options else record.named_answer(task, view.record, answer)
+    if answer == _given(view):
+        how = node("num", disputed_source.settled_by(task, view), tag="span")
+        said = labelled("Candidate", disputed_source.chip(task, view, named), how)
+    else:
+        theirs = record.named_answer(task, view.record, _given(view))
+        said = labelled("Corrected", record.chip(named), node("num", f"the candidate was {theirs}", tag="span"))
     return [
-        labelled(
-            "Candidate",
-            disputed_source.chip(task, view, named),
-            node("num", disputed_source.settled_by(task, view), tag="span"),
-        ),
+        said,
         *record.question(task, view.record, answer, options=False),
         *([_options(view.record, answer, spreads)] if options else _answers(task, view, spreads)),
     ]
+
+
+def in_question(view: RecordView) -> str | None:
+    """The answer that is to be judged: the candidate's, or the one that an expert gave in its place and that stands."""
+    asserted = view.decision and asserted_answer(view.decision.action, view.decision.answer, _given(view))
+    return asserted or _given(view)
+
+
+def _given(view: RecordView) -> str | None:
+    return view.candidate.answer if view.candidate is not None else None
 
 
 def _answers(task: Task, view: RecordView, spreads: disputed_source.Spreads) -> list[Node]:

@@ -5,7 +5,7 @@ Knows nothing of which record comes next: the page that shows them does.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import streamlit as st
@@ -39,6 +39,13 @@ BUTTONS = (
 )
 
 
+class Seen(NamedTuple):
+    """What a reviewer had on the screen of a record: the answer in question, and the newest entry of its history."""
+
+    answer: str | None
+    last: int
+
+
 class Deciding:
     """Decisions on the records of one round that a page shows, about the answers that it showed when it was drawn."""
 
@@ -48,14 +55,14 @@ class Deciding:
         self.task: Task = here.task
         self.key_prefix = desk.key_prefixes()[0]
         self.revision = results.revision(here.store, self.round_id)
-        self.seen: dict[str, int] = {}  # record id -> the newest entry of its history when it was drawn
+        self.seen: dict[str, Seen] = {}  # by record id, as it was drawn
 
     def knows(self, record_id: str) -> bool:
         """Whether the page can decide on this record."""
         raise NotImplementedError
 
     def shown(self, record_id: str) -> str | None:
-        """The answer of the candidate."""
+        """The answer in question: the candidate's, or the one that an expert gave in its place."""
         raise NotImplementedError
 
     def put_first(self, record_id: str | None) -> None:
@@ -103,11 +110,12 @@ class Deciding:
 
     def _press(self, entry: dict[str, Any]) -> None:
         action, pick = entry["act"], None
+        seen = Seen(entry["shown"] if "shown" in entry else self.shown(entry["id"]), entry["last"])
         if action == "choose":
             view = results.record_view(self.here.store, self.round_id, entry["id"])
             pick = allowed_answers(self.task, view.record)[entry["pick"]]
-            action = "accept" if pick == self.shown(entry["id"]) else "edit"
-        self._apply(entry["id"] or None, action, pick, f"{entry['by']}-key-{entry['seq']}", entry["last"])
+            action = "accept" if pick == seen.answer else "edit"
+        self._apply(entry["id"] or None, action, pick, f"{entry['by']}-key-{entry['seq']}", seen)
 
     @notices.errors_kept()
     def do(self, record_id: str | None, action: str) -> None:
@@ -118,23 +126,28 @@ class Deciding:
             return
         self._apply(record_id, action, None, key)
 
-    def _apply(self, record_id: str | None, action: str, answer: str | None, key: str, seen: int | None = None) -> None:
-        """Carries out an action. seen: the newest history entry that the reviewer saw; None: that of this drawing."""
+    def _apply(
+        self, record_id: str | None, action: str, answer: str | None, key: str, seen: Seen | None = None
+    ) -> None:
+        """Carries out an action. seen: None for what this drawing shows."""
         if action == "undo":
             self._undo(key)
         elif action == "note" or (action == "edit" and answer is None):
             desk.kept().round.form = (action, record_id) if record_id is not None else None
             self.put_first(record_id)
         elif record_id is not None:
-            self._decide(record_id, action, answer, key, self.seen.get(record_id, 0) if seen is None else seen)
+            self._decide(record_id, action, answer, key, seen or self._drawn(record_id))
+
+    def _drawn(self, record_id: str) -> Seen:
+        return self.seen.get(record_id) or Seen(self.shown(record_id), 0)
 
     def _decide(
-        self, record_id: str, action: str, answer: str | None, key: str, seen: int, note: str | None = None
+        self, record_id: str, action: str, answer: str | None, key: str, seen: Seen, note: str | None = None
     ) -> None:
         """note: None for what was typed before for this record."""
         if not self.knows(record_id):
             return
-        shown = self.shown(record_id)
+        shown = seen.answer
         if action == "accept" and shown is None:
             st.toast("There is no answer to accept. Press Edit to give one.", icon=":material/info:")
             return
@@ -162,7 +175,7 @@ class Deciding:
             kept.corrected = desk.Correction(record_id, shown, asserted)
         kept.form = None
         self.leave(record_id)
-        conflicts.compare(self.here, made, seen)
+        conflicts.compare(self.here, made, seen.last)
 
     def _take_many_back(self, key: str) -> bool:
         """If Undo would take back many decisions, starts that in a thread with a progress bar and returns True.
@@ -193,7 +206,7 @@ class Deciding:
         with st.form("correction", border=False, enter_to_submit=False):
             left, right = st.columns(2)  # side by side, so that the buttons stay on a small screen
             with left:
-                read = desk.typed(self.task, view.record, "Correct answer", self.shown(record_id) or "")
+                read = desk.typed(self.task, view.record, "Correct answer", self._drawn(record_id).answer or "")
             note = right.text_input(
                 "Note", notes.draft(record_id), 500, placeholder="Optional: the reason, for yourself and colleagues"
             )
@@ -204,11 +217,11 @@ class Deciding:
                 if read is None:
                     st.warning("Choose an answer, or type one that fits the task: a numeric task needs one number.")
                     return
-                own = same(self.task, read, self.shown(record_id))
+                own = same(self.task, read, self._drawn(record_id).answer)
                 self._save(record_id, "accept" if own else "edit", None if own else read, note or "")
 
     def _save(self, record_id: str, action: str, answer: str | None, note: str) -> None:
         with parts.errors_shown():
             key = f"{self.key_prefix}-{record_id}-{action}-{self.revision}"
-            self._decide(record_id, action, answer, key, self.seen.get(record_id, 0), note)
+            self._decide(record_id, action, answer, key, self._drawn(record_id), note)
             st.rerun()

@@ -172,12 +172,12 @@ def draw(
 ) -> None:
     """Shows the first of `items` and receives its key presses.
 
-    items: each with id, nodes (see `paint`), choices (how many answers the digits choose from), last (newest entry of
-    the record's history), and slot where a record is asked about twice. acts: the actions that keys may trigger here.
-    place: identifies the queue. finished: the text when no item is left. more: whether there are records beyond
-    `items`. form: key of the container in which the reviewer types an answer or a note, to which keys then belong;
-    empty if there is none. on_keys: called when key presses arrive. on_settled: called once everything is saved and no
-    key was pressed for a while. named: the address carries the record on the screen.
+    items: each with id, nodes (see `paint`), choices (how many answers the digits choose from), shown (the answer in
+    question), last (newest entry of the record's history), and slot where a record is asked about twice. acts: the
+    actions that keys may trigger here. place: identifies the queue. finished: the text when no item is left. more:
+    whether there are records beyond `items`. form: key of the container in which the reviewer types an answer or a
+    note, to which keys then belong; empty if there is none. on_keys: called when key presses arrive. on_settled: called
+    once everything is saved and no key was pressed for a while. named: the address carries the record on the screen.
     """
     presses = kept().presses[name]
     _component(

@@ -45,7 +45,7 @@ def draft(record_id: str) -> str:
 def shown(record_id: str) -> None:
     """One line with the note that goes with the next decision on this record."""
     if note := desk.kept().round.notes.get(record_id):
-        st.text(f"Your note, stored with your decision: {note}")
+        st.text(f"Your note, not stored until you decide: {note}")
 
 
 def stored(record_id: str, note: str) -> None:

@@ -1,8 +1,8 @@
 // Shows one candidate at a time. Key presses are put into a numbered queue here, so that none is lost while the page
 // works. See desk.py for the Python side.
-// data: {items: [{id, slot, nodes, choices, last}], acts, place, by, seq, failures, reviewer, session, form, named,
+// data: {items: [{id, slot, nodes, choices, shown, last}], acts, place, by, seq, failures, reviewer, session, form, named,
 //   more, settles, finished, comes (changes where the review was asked for, so that it comes into view)}
-// state `keys`: [{by, who, seq, id, slot, act, pick, last, turn}]. An entry stays in the queue until `data.seq` has
+// state `keys`: [{by, who, seq, id, slot, act, pick, shown, last, turn}]. An entry stays in the queue until `data.seq` has
 // reached its number, which means that it is stored. After a failure the queue is sent again. `turn` changes with every
 // message, so that no two messages are equal. state `tab`: this tab, once for each session.
 const kept = new Map(); // place -> state; survives a redraw of the element and a restart of the dashboard
@@ -162,8 +162,8 @@ export default function ({ data, parentElement, setStateValue }) {
     clearTimeout(state.rest);
     state.said = "";
     state.seq += 1;
-    const about = item ? { id: item.id, slot: item.slot ?? item.id, last: item.last } : { id: "", slot: "", last: 0 };
-    const entry = { by: state.by, who: data.reviewer, seq: state.seq, act, pick: -1, ...about };
+    const { id = "", slot = id, shown = null, last = 0 } = item ?? {};
+    const entry = { by: state.by, who: data.reviewer, seq: state.seq, act, pick: -1, id, slot, shown, last };
     if (act === "choose") entry.pick = Number(key) - 1;
     state.queue.push(entry);
     if (form) [state.typing, state.gathering, state.typed] = [state.seq, true, ""]; // the next keys belong to the form

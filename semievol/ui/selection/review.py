@@ -10,7 +10,7 @@ import streamlit as st
 
 from semievol.errors import UserError
 from semievol.evidence.reviews import reserved
-from semievol.selection.decisions import DECIDES
+from semievol.selection.decisions import DECIDES, asserted_answer
 from semievol.store.decisions import decisions
 from semievol.store.results import results
 from semievol.task.answers import allowed_answers
@@ -178,24 +178,28 @@ class Desk(deciding.Deciding):
             cards[key] = self._item(record_id)
             while len(cards) > 4 * desk.AHEAD:
                 cards.pop(next(iter(cards)))
-        self.seen[record_id] = cards[key]["last"]
+        self.seen[record_id] = deciding.Seen(cards[key]["shown"], cards[key]["last"])
         return cards[key]
 
     def _item(self, record_id: str) -> dict[str, Any]:
         view = results.record_view(self.here.store, self.round_id, record_id)
-        place, answer = self._place(record_id), self.shown(record_id)
+        place, answer = self._place(record_id), card.in_question(view)
         line = self.pool.iloc[[place]].to_dict("records")[0]
         spreads = disputed_source.spreads(self.here, view)
         nodes = card.nodes(self.task, view, line, answer, bool(self.kept[place]), self.measure, spreads)
         choices = len(allowed_answers(self.task, view.record))
-        return {"id": record_id, "nodes": nodes, "choices": choices, "last": view.last_entry}
+        return {"id": record_id, "nodes": nodes, "choices": choices, "shown": answer, "last": view.last_entry}
 
     def knows(self, record_id: str) -> bool:
         return record_id in self.pool.index
 
     def shown(self, record_id: str) -> str | None:
-        answer = self.pool["answer"].array[self._place(record_id)] if self.knows(record_id) else None
-        return answer if isinstance(answer, str) else None
+        if not self.knows(record_id):
+            return None
+        place = self._place(record_id)
+        action, said, answer = (self.pool[name].array[place] for name in ("decision", "decided_answer", "answer"))
+        standing = asserted_answer(action, said, answer) or answer
+        return standing if isinstance(standing, str) else None
 
     def put_first(self, record_id: str | None) -> None:
         desk.kept().round.head = record_id
