@@ -180,7 +180,8 @@ def _compared(found: dict[str, Any], names: Mapping[str, str]) -> list[str]:
     head = ["Evolved compared with", "Verdict", "Points", "95 % interval", "p, corrected (Holm)"]
     said = (
         "Is it better, or luck? On the same test records; points are the accuracy of the evolved model minus that of "
-        "the other. From a p of 0.05 on it is too close to call:"
+        "the other. From a p of 0.05 on it is too close to call. The intervals are not corrected, so one may "
+        "leave out 0 all the same:"
     )
     return [f'<p class="caption">{_e(said)}</p>', _table(head, lines)]
 

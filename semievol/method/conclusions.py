@@ -12,7 +12,7 @@ from typing import Any
 from semievol import wording
 from semievol.method import metrics
 from semievol.method.comparison import ARMS, ENSEMBLES, SIMPLER
-from semievol.method.paired_tests import ALPHA, smallest_gain
+from semievol.method.paired_tests import ALPHA, against_every_row, smallest_gain
 from semievol.method.voters import TUNED_REGRESSION
 
 FEW = 200
@@ -142,7 +142,7 @@ def paired(figures: Mapping[str, Any], later_round: bool = False) -> str:
     right = wording.plural(gained, "test record")
     return (
         f"Compared with {_before(later_round)}, the evolved model is newly right on {right} and newly wrong on "
-        f"{lost:,} (mid-p McNemar test, p = {p:.3g}). {chance} {smallest_gain(figures)}"
+        f"{lost:,} (mid-p McNemar test of this comparison alone, p = {p:.3g}). {chance} {smallest_gain(figures)}"
     )
 
 
@@ -152,18 +152,19 @@ def best_simpler(figures: Mapping[str, Any]) -> str | None:
 
 
 def ahead(figures: Mapping[str, Any]) -> str:
-    """One sentence if a simpler model is right more often than the evolved model, else empty."""
+    """One sentence if a simpler model is right more often than the evolved model, else empty. It is chosen among all
+    rows after a look at them, so its p-value is the corrected one."""
     evolved, best = figures.get("evolved"), best_simpler(figures)
     if not evolved or best is None:
         return ""
     found = figures[best]["accuracy"]
     if found <= evolved["accuracy"]:
         return ""
-    p = figures["against"][best]["p_value"]
-    chance = "" if p < 0.05 else "; chance alone could explain it"
+    against = next(one for one in against_every_row(figures) if one.row == best)
+    chance = "" if against.adjusted < ALPHA else "; chance alone could explain it"
     return (
         f"{NAMED[best]} is right on {100 * found:.1f} %, the evolved model on {100 * evolved['accuracy']:.1f} %: "
-        f"the simpler model is ahead here (mid-p McNemar, p = {p:.3g}{chance})."
+        f"the simpler model is ahead here (mid-p McNemar with Holm's correction, p {against.told}{chance})."
     )
 
 

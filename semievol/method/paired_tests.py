@@ -48,8 +48,16 @@ class Compared:
 
     @property
     def chance(self) -> str:
-        """The corrected p-value: "0.007", "below 0.001"."""
-        return "below 0.001" if self.adjusted < 0.001 else wording.score(self.adjusted)
+        """The corrected p-value: "0.007", "below 0.001"; "just below 0.05" where three digits would say 0.050."""
+        if self.adjusted < 0.001:
+            return "below 0.001"
+        shown = wording.score(self.adjusted)
+        return "just below 0.05" if self.adjusted < ALPHA <= float(shown) else shown
+
+    @property
+    def told(self) -> str:
+        """As `chance`, to stand behind "p" in a sentence: "= 0.007", "below 0.001"."""
+        return f"= {self.chance}" if self.chance[0].isdigit() else self.chance
 
 
 def paired(before: Sequence[bool], after: Sequence[bool]) -> dict[str, float]:

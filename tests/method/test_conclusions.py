@@ -12,13 +12,17 @@ from semievol.method import conclusions, metrics
 
 def test_a_simpler_model_that_is_ahead_is_named_with_both_figures_and_the_test() -> None:
     evaluation: dict[str, Any] = {"evolved": {"accuracy": 0.88}, "regression": {"accuracy": 0.913}}
-    evaluation["neighbours"] = {"accuracy": 0.9}
-    evaluation["against"] = {"regression": {"p_value": 0.04}, "neighbours": {"p_value": 0.5}}
+    evaluation |= {"neighbours": {"accuracy": 0.9}, "n": 300}
+    evaluation["against"] = {
+        "regression": {"p_value": 0.01, "gained": 10, "lost": 20},
+        "neighbours": {"p_value": 0.5, "gained": 9, "lost": 15},
+        "evolved_ensemble": {"p_value": 0.5, "gained": 9, "lost": 15},
+    }
     assert conclusions.ahead(evaluation) == (
         "A logistic regression on the embedder's vectors is right on 91.3 %, the evolved model on 88.0 %: "
-        "the simpler model is ahead here (mid-p McNemar, p = 0.04)."
+        "the simpler model is ahead here (mid-p McNemar with Holm's correction, p = 0.020)."
     )
-    evaluation["against"]["regression"]["p_value"] = 0.3
+    evaluation["against"]["regression"]["p_value"] = 0.03  # twice that after the correction
     assert "chance alone could explain it" in conclusions.ahead(evaluation)
 
 
@@ -113,8 +117,8 @@ def test_the_paired_test_is_told_in_one_sentence() -> None:
     figures = {"n": 300, "gained": 22, "lost": 1, "p_value": 0.0001}
     assert conclusions.paired(figures) == (
         "Compared with plain fine-tuning, the evolved model is newly right on 22 test records and newly wrong on 1 "
-        "(mid-p McNemar test, p = 0.0001). Chance alone rarely produces such a difference. With 300 test records, a "
-        "gain below 4.5 points can easily go unseen."
+        "(mid-p McNemar test of this comparison alone, p = 0.0001). Chance alone rarely produces such a difference. "
+        "With 300 test records, a gain below 4.5 points can easily go unseen."
     )
     assert conclusions.paired(figures, later_round=True).startswith("Compared with the round before")
 

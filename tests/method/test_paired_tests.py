@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from semievol.method import metrics
-from semievol.method.paired_tests import against_every_row, smallest_gain
+from semievol.method.paired_tests import Compared, against_every_row, smallest_gain
 
 
 def _figures(**counts: tuple[int, int]) -> dict[str, Any]:
@@ -36,6 +36,19 @@ def test_a_difference_has_the_paired_interval_and_may_be_a_loss() -> None:
     assert (found.low, found.high) == (expected.low, expected.high)
     assert (found.verdict, found.chance) == ("evolved is worse", "below 0.001")
     assert found.interval == f"−{-100 * found.low:.1f} to −{-100 * found.high:.1f}"
+
+
+@pytest.mark.parametrize(
+    ("adjusted", "shown", "told"),
+    [
+        (0.0496, "just below 0.05", "just below 0.05"),
+        (0.0504, "0.050", "= 0.050"),
+        (2e-4, "below 0.001", "below 0.001"),
+    ],
+)
+def test_a_p_value_never_reads_like_one_on_the_other_side(adjusted: float, shown: str, told: str) -> None:
+    found = Compared("base", 0.1, 0.0, 0.2, 9, 1, adjusted, adjusted)
+    assert (found.chance, found.told) == (shown, told)
 
 
 def test_the_smallest_gain_rests_on_the_discordance_that_was_found() -> None:

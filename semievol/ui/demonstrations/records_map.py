@@ -5,6 +5,8 @@ The address holds the area and the colour, so that a link opens the same view.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -18,7 +20,9 @@ from semievol.ui.demonstrations import picker
 from semievol.ui.shell import area, asking, formats, parts, router, state, tables
 from semievol.ui.shell.state import Place
 
-_KEY, _COLOUR, _TABLE = "map_figure", "colour", "map_records"
+_KEY, _COLOUR, _TABLE, _MOUSE = "map_figure", "colour", "map_records", "map_mouse"
+MOUSE = {"lasso": "Draws a line", "pan": "Opens a record"}
+"""What the mouse does, by what dragging does. It does one of both: Streamlit hears no click while dragging selects."""
 MOST_POINTS = 4_000
 """Records above which cells are drawn: a browser sends back what a lasso encloses, point by point."""
 LIST = 100
@@ -40,8 +44,9 @@ def view(here: Place) -> None:
     parts.heading(
         "Map of the records",
         "Alike texts lie close together; only closeness means something, not direction or a long distance. Drag over "
-        "it to draw a line around some, and list, filter or review them. Labeled records have an outline: one that "
-        "lies among another class may be labeled wrongly, or hard. An unlabeled one has its candidate's colour.",
+        "it to draw a line around some, and list, filter or review them; or let a click open a record. Labeled "
+        "records have an outline: one that lies among another class may be labeled wrongly, or hard. Under “Label”, an "
+        "unlabeled one has its candidate's colour.",
     )
     if frame.empty:
         parts.note("This round has no map yet. Drawing it takes seconds, with 100,000 records a few minutes.")
@@ -52,22 +57,28 @@ def view(here: Place) -> None:
         return
     line = area.addressed()
     line = line if line is not None and line.on == "map" else None
-    colour = st.segmented_control(
-        "Colour", list(COLOURS), default="Label", required=True, key=_COLOUR, bind="query-params"
-    )
-    column = COLOURS[colour or "Label"]
     many = len(frame) > MOST_POINTS
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        colour = st.segmented_control(
+            "Colour", list(COLOURS), default="Label", required=True, key=_COLOUR, bind="query-params"
+        )
+        mouse = "lasso"
+        if not many:
+            mouse = st.segmented_control(
+                "The mouse", list(MOUSE), format_func=MOUSE.__getitem__, default="lasso", required=True, key=_MOUSE
+            )
+    column = COLOURS[colour or "Label"]
     drawn = map_figure.bin_places(frame, column) if many else frame
     path = "" if line is None else line.path
     chart = map_figure.records_map(drawn, column, state.dark(), here.task.labels, str(colour), path)
     st.plotly_chart(
-        chart.update_layout(height=560),
+        chart.update_layout(height=560, dragmode=mouse),
         theme=None,
-        key=_KEY,
+        key=f"{_KEY}_{mouse}",
         config={"displayModeBar": False, "scrollZoom": True},
         alt="Map of labeled and unlabeled records; the page Responses lists them, too",
-        on_select=_selected,
-        selection_mode=("lasso", "box") if many else ("lasso", "box", "points"),
+        on_select=partial(_selected, f"{_KEY}_{mouse}"),
+        selection_mode=("lasso", "box") if mouse == "lasso" else "points",
     )
     if many:
         parts.note(
@@ -96,9 +107,9 @@ def _shown(store: Store, round_id: int, revision: int) -> pd.DataFrame:
     )
 
 
-def _selected() -> None:
+def _selected(key: str) -> None:
     """A line was drawn, or a record clicked: the address gets the area, or the record."""
-    chosen = st.session_state[_KEY].selection
+    chosen = st.session_state[key].selection
     for one in (*chosen.get("lasso", []), *chosen.get("box", [])):
         if drawn := Area.of(one["x"], one["y"]):
             st.query_params[area.NAME] = drawn.written()

@@ -111,7 +111,8 @@ def compared(evaluation: Mapping[str, Any], later_round: bool = False) -> None:
         "Is it better, or luck?",
         "On the same test records. Points: the accuracy of the evolved model minus that of the other. p: how often "
         f"chance alone would part two equal models this far, corrected for {formats.plural(len(found), 'comparison')} "
-        "(mid-p McNemar test, Holm). From 0.05 on it is too close to call.",
+        "(mid-p McNemar test, Holm). From 0.05 on it is too close to call. The intervals are not corrected, so one may "
+        "leave out 0 all the same.",
     )
     lines = [
         (names[one.row], one.verdict, 100 * one.difference, one.interval, one.gained, one.lost, one.chance)

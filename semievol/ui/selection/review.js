@@ -46,6 +46,12 @@ function name_in_address(id) {
   history.replaceState(history.state, "", address);
 }
 
+// Escape leaves the field of a note, as "Keep the note" does: what is typed stays.
+function put_down(field) {
+  field.blur(); // so that Streamlit takes what was typed
+  document.querySelector(".st-key-note_keep button")?.click();
+}
+
 // Until the field of a form is there and has the focus, what is typed for it is gathered here.
 const gathers = {
   gather(state, event) {
@@ -182,6 +188,7 @@ export default function ({ data, parentElement, setStateValue }) {
     state.down.add(event.code);
     if (again && event.key === "Enter" && at.closest?.(".st-key-review_buttons")) event.preventDefault();
     if (document.querySelector("[role=dialog]")) return;
+    if (event.key === "Escape" && data.form && at.closest?.(`.st-key-${data.form}`)) return put_down(at);
     if (takes_keys(at, event.key)) return;
     if (state.gathering) return gathers.gather(state, event);
     const act = act_of(event.key);

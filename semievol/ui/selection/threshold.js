@@ -1,6 +1,6 @@
 // Histogram of a confidence measure with a threshold that is dragged or moved by arrow keys.
-// data: {edges, agreed, disputed, agreed_kept, disputed_kept, lines: [{part, value}], largest, movable, label, words,
-// probability: whether exp(-value) is one}
+// data: {edges, agreed, disputed, agreed_kept, disputed_kept, decided, lines: [{part, value}], largest, movable, label,
+// words, probability: whether exp(-value) is one}
 const SVG = "http://www.w3.org/2000/svg";
 const WIDE = 640, HIGH = 250, LEFT = 46, RIGHT = 14, TOP = 26, BOTTOM = 38;
 const held = new WeakMap(); // what is being dragged, per place on the page
@@ -100,7 +100,9 @@ export default function render(given) {
       const kept = ["agreed", "disputed"].map((kind) => keptOf(kind, i, moved));
       const out = ["agreed", "disputed"].map((kind, n) => data[kind][i] - kept[n]);
       const group = make("g", {}, bars);
-      make("title", {}, group, `${total.toLocaleString("en")} candidates, ${Math.round(kept[0] + kept[1]).toLocaleString("en")} kept`);
+      const decided = data.decided[i] ? `; ${data.decided[i].toLocaleString("en")} decided by experts` : "";
+      const of = Math.round(kept[0] + kept[1]).toLocaleString("en");
+      make("title", {}, group, `${total.toLocaleString("en")} candidates, ${of} kept by the policy${decided}`);
       let level = base;
       const stack = (counts, left, right, look) => counts.forEach((count, n) => {
         if (!count) return;

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from semievol.ui.shell import formats
+from semievol.selection.decisions import DECIDES
+from semievol.ui.shell import formats, parts
 
 BINS = 48
 KINDS = ("agreed", "disputed", "agreed_kept", "disputed_kept")
@@ -28,7 +29,8 @@ _histogram = st.components.v2.component(
 
 def bins(frame: pd.DataFrame, measure: str, kept: np.ndarray) -> dict[str, Any]:
     """Bin edges, evenly spaced on a square-root axis, and the counts per bin: of agreed and of disputed candidates
-    (`agreed`, `disputed`), and of those among them that are kept (`agreed_kept`, `disputed_kept`)."""
+    (`agreed`, `disputed`), and of those among them that are kept (`agreed_kept`, `disputed_kept`). And of those that an
+    expert decided on, whatever the policy says (`decided`)."""
     values = frame[measure].to_numpy(dtype=float) if measure in frame else np.full(len(frame), np.nan)
     known = np.isfinite(values)
     values = values[known]
@@ -39,9 +41,11 @@ def bins(frame: pd.DataFrame, measure: str, kept: np.ndarray) -> dict[str, Any]:
     columns = (counts[:, 0] + counts[:, 2], counts[:, 1] + counts[:, 3], counts[:, 2], counts[:, 3])
     edges = np.linspace(0, np.sqrt(largest), BINS + 1) ** 2
     edges[-1] = largest
+    decided = frame["decision"].isin(DECIDES).to_numpy()[known]
     return {name: column.tolist() for name, column in zip(KINDS, columns, strict=True)} | {
         "edges": edges.tolist(),
         "largest": largest,
+        "decided": np.bincount(place[decided], minlength=BINS).tolist(),
     }
 
 
@@ -54,7 +58,8 @@ def histogram(
     key: str,
 ) -> None:
     """Draws the histogram. kept: whether the policy keeps each candidate; lines: the threshold for each part (all,
-    agreed, disputed). on_change(value) is called when the line was moved; None makes it fixed."""
+    agreed, disputed). on_change(value) is called when the line was moved; None makes it fixed. It shows the
+    policy alone; a sentence says on how many candidates experts decided."""
     data = bins(frame, measure, kept) | {
         "lines": [{"part": part, "value": value} for part, value in lines.items()],
         "movable": on_change is not None,
@@ -69,3 +74,8 @@ def histogram(
             on_change(float(value))
 
     _histogram(data=data, key=key, on_threshold_change=moved)
+    if decided := sum(data["decided"]):
+        parts.note(
+            f"The figure shows what the policy alone does. Experts decided on {formats.plural(decided, 'candidate')}: "
+            "that counts wherever the line stands."
+        )
