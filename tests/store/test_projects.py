@@ -53,10 +53,14 @@ def test_a_name_is_given_once(store: Store) -> None:
         lambda: projects.create_project(store, "a"),
         lambda: projects.check_name(store, " a "),
         lambda: projects.duplicate_project(store, other.id, "a"),
+        lambda: projects.rename_project(store, other.id, "a "),
     ):
         with pytest.raises(UserError, match="already a project"):
             attempt()
-    assert [p.name for p in projects.list_projects(store)] == ["b", "a"]
+    projects.rename_project(store, other.id, " c ")
+    with pytest.raises(UserError, match="needs a name"):
+        projects.rename_project(store, other.id, " ")
+    assert [p.name for p in projects.list_projects(store)] == ["c", "a"]
 
 
 def test_an_update_changes_what_it_names(store: Store) -> None:

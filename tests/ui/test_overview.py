@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from semievol.jobs.sample_figures import figures
 from semievol.method import conclusions
 from semievol.store import schema
+from semievol.store.data.projects import find_project
 from semievol.store.database import Store
 from semievol.store.results import outcomes
 from semievol.store.runs import claims, rounds, runs
@@ -100,3 +101,16 @@ def test_the_first_page_shows_the_samples_own_figures(
     app = visit("overview", project=made.with_data(store).id)
     assert "class='sv-tour'" not in told(app)
     assert "class='sv-tour'" in told(press(app, "The method in one picture")), "also where a project is open"
+
+
+def test_a_project_is_renamed_and_a_copy_says_what_it_lacks(visit: Visit, store: Store) -> None:
+    project = made.with_results(store)
+    app = visit("overview", project=project.id)
+    assert "A copy has the data and the settings, not the rounds, decisions and models." in told(app)
+    app.text_input(key=f"name_{project.id}").input("  Tap water  ")
+    press(app, "Rename")
+    assert find_project(store, project.id).name == "Tap water"
+    assert [one.value for one in app.toast] == ["The project is renamed."]
+    app.text_input(key=f"name_{project.id}").input(" ")
+    assert "A project needs a name." in told(press(app, "Rename"))
+    assert find_project(store, project.id).name == "Tap water"

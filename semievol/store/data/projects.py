@@ -115,6 +115,16 @@ def update_project(
     return find_project(store, id)
 
 
+def rename_project(store: Store, id: int, name: str) -> None:
+    """Raises UserError for a name that another project has, or that none can have."""
+    name = _valid_name(name)
+    try:
+        with store.write() as connection:
+            connection.execute(update(schema.projects).where(schema.projects.c.id == id).values(name=name))
+    except IntegrityError:
+        raise taken(name) from None
+
+
 def duplicate_project(store: Store, id: int, name: str) -> Project:
     """A new project with the data in use, the calibration split and the settings of another; without its results."""
     source = find_project(store, id)

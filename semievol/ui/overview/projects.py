@@ -20,6 +20,7 @@ from semievol.ui.shell import (
     awaiting_results,
     formats,
     live,
+    notices,
     paint,
     parts,
     proposal,
@@ -206,15 +207,25 @@ def _running(snapshot: live.Snapshot) -> None:
 
 
 def _manage(here: Place) -> None:
-    with st.popover("Manage", icon=":material/more_horiz:"):
-        name = st.text_input("New name of the copy", value=f"{here.project.name} copy", key=f"copy_{here.project.id}")
+    with st.popover("Manage", icon=":material/more_horiz:", key=f"manage_{here.project.id}"):
+        name = st.text_input("Name", value=here.project.name, key=f"name_{here.project.id}")
+        if st.button("Rename", key=f"rename_{here.project.id}", width="stretch"):
+            with parts.errors_shown():
+                store_projects.rename_project(here.store, here.project.id, name)
+                notices.say("The project is renamed.")
+                st.rerun()
+        name = st.text_input("Name of a copy", value=f"{here.project.name} copy", key=f"copy_{here.project.id}")
+        parts.note(
+            "A copy has the data and the settings, not the rounds, decisions and models. “Export whole project” has all "
+            "of them."
+        )
         if st.button("Duplicate", key=f"duplicate_{here.project.id}", width="stretch"):
             with parts.errors_shown():
                 copy = store_projects.duplicate_project(here.store, here.project.id, name)
                 router.go("overview", project=copy.id, round=None)
         if st.button("Archive", key=f"archive_{here.project.id}", width="stretch"):
             store_projects.update_project(here.store, here.project.id, archived=True)
-            _leave()
+            _leave("The project is archived. It is listed at the end of the Overview, with a button that restores it.")
         archives.export_button(here)
         typed = st.text_input("Type the project's name to delete it", key=f"typed_{here.project.id}")
         active = runs.active_run(here.store)
@@ -225,10 +236,11 @@ def _manage(here: Place) -> None:
         if st.button("Delete", key=f"delete_{here.project.id}", width="stretch", disabled=not named):
             with parts.errors_shown():
                 store_projects.delete_project(here.store, here.project.id)
-                _leave()
+                _leave("The project is deleted.")
 
 
-def _leave() -> None:
+def _leave(said: str) -> None:
+    notices.say(said)
     session.shell().project_id = None
     router.go("overview", project=None, round=None)
 
