@@ -30,6 +30,7 @@ from semievol.presets import load
 from semievol.records import Candidate, Record, Split, Task
 from semievol.store.data import projects, versions
 from semievol.store.database import open_store
+from semievol.store.decisions import decisions
 from semievol.store.runs import claims, rounds, runs
 from semievol.store.runs.journal import StoreJournal
 from tests.exported import NASTY, TASK, World, lines
@@ -240,6 +241,19 @@ def test_the_report_says_what_can_be_claimed(world: World, tmp_path: Path) -> No
     assert "The test set has only 2 records" in words
     assert "Selection 1 holds 5 of 6 candidates: 4 by the policy, 1 by decisions of experts" in words
     assert "80.0 % of those kept" in words
+
+
+def test_the_report_counts_one_decision_for_a_record(world: World, tmp_path: Path) -> None:
+    def told(name: str) -> str:
+        text = world.export("report", tmp_path / f"{name}.html").read_text(encoding="utf-8").replace("\u00a0", " ")
+        return text.partition("Decisions that count in this project: ")[2].partition("<")[0]
+
+    about = (world.store, world.project.id, world.round.id, "u2")
+    assert told("before") == "1 corrected."
+    decisions.decide(*about, "accept", "water", reviewer="Ada")
+    assert told("accepted") == "1 accepted, 1 corrected."
+    decisions.decide(*about, "reject", "water", reviewer="Bob")
+    assert told("rejected") == "1 corrected, 1 rejected."
 
 
 def test_an_old_round_leaves_with_the_task_of_its_data(world: World, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,21 +25,26 @@ from semievol.method.comparison import ARMS
 from semievol.method.conclusions import beside_simple_models, outcome, paired
 from semievol.method.paired_tests import against_every_row
 from semievol.palette import DARK, LIGHT, Palette
-from semievol.records import Task
+from semievol.records import Action, Task
 from semievol.selection import claims
 from semievol.selection.counts import Counts
+from semievol.selection.decisions import effective
 from semievol.selection.summary import pseudo_accuracy
 from semievol.store.data import projects, versions
 from semievol.store.database import Store
-from semievol.store.decisions import history as decision_history
-from semievol.store.decisions import selections
+from semievol.store.decisions import decisions, selections
 from semievol.store.results import outcomes, results
 from semievol.store.runs import rounds, runs
 from semievol.store.runs.rounds import Round
 from semievol.task.answers import class_name
 
 _BY = {"pseudo": "policy", "expert": "expert"}
-_DECIDED = {"accept": "accepted", "edit": "corrected", "reject": "rejected", "ambiguous": "without a fitting answer"}
+_DECIDED: dict[Action, str] = {
+    "accept": "accepted",
+    "edit": "corrected",
+    "reject": "rejected",
+    "ambiguous": "without a fitting answer",
+}
 _SHOWN = 8
 
 
@@ -265,13 +271,11 @@ def _selection(store: Store, task: Task, round_: Round, frozen: dict[str, Any], 
 
 
 def _reviewed(store: Store, project: projects.Project) -> list[str]:
-    history = decision_history.history(store, project.id)
-    standing = history[~history["action"].isin(("undo", "skip")) & ~history["undone"]] if len(history) else history
-    if standing.empty:
+    effects = (effective(entries) for entries in decisions.standing(store, project.id).values())
+    last = Counter(found[-1].action for found in effects if found)
+    counts = ", ".join(f"{last[action]:,} {words}" for action, words in _DECIDED.items() if last[action])
+    if not counts:
         return []
-    counts = ", ".join(
-        f"{count:,} {_DECIDED[str(action)]}" for action, count in standing["action"].value_counts().items()
-    )
     return ["<h2>Decisions of experts</h2>", f"<p>Decisions that count in this project: {counts}.</p>"]
 
 

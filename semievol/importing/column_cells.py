@@ -16,6 +16,7 @@ COMPARED = 300
 TEXT, SHORT_TEXT = 2, 1.5
 """Words on average, from which on the cells of a column are texts, and from which on they may be."""
 _SPLIT_NAMES = {"train", "training", "validation", "valid", "val", "dev", "eval", "test", "unassigned"}
+_DATE = re.compile(r"\d{1,4}([./-])\d{1,2}\1\d{1,4}\.?([t ]\d{1,2}:\d{2}.*)?")
 _KEY = re.compile(r"""\{\s*["']?([^"':]*)["']?\s*:\s*(\[?)""")
 _LISTS = ("text", "texts", "options", "choices", "label", "labels")
 POINTS = re.compile(r"\(?[A-Za-z][).:]?|\d{1,2}")
@@ -34,8 +35,9 @@ def are_texts(cells: list[str], words: float = TEXT) -> bool:
 
 
 def may_be_labels(cells: list[str]) -> bool:
-    """Whether the cells have few values, other than names of splits."""
-    return few_values(cells) and not {cell.strip().casefold() for cell in cells} <= _SPLIT_NAMES
+    """Whether the cells have few values, other than names of splits and dates."""
+    values = {cell.strip().casefold() for cell in cells}
+    return few_values(cells) and not values <= _SPLIT_NAMES and not all(map(_DATE.fullmatch, values))
 
 
 def few_values(cells: list[str]) -> bool:

@@ -45,6 +45,7 @@ def tables(**columns: list[str]) -> dict[Split, Table]:
         (tables(question_id=QUESTIONS, text=QUESTIONS, label=["a"] * 20), Mapping("text", "label", id="question_id")),
         (tables(answerText=QUESTIONS, Question=QUESTIONS), Mapping("Question", "answerText")),
         (tables(foo=QUESTIONS, bar=["x", "y"] * 10), Mapping("foo", "bar")),
+        (tables(foo=QUESTIONS, day=["03.05.2026", "4.5.2026 10:31"] * 10, by=["x", "y"] * 10), Mapping("foo", "by")),
         (tables(foo=QUESTIONS, bar=VARYING, baz=["A", "B"] * 10), Mapping("foo", "baz", "bar")),
         (
             tables(text=QUESTIONS, meta=['{"source": "a", "by": "b"}'] * 20, label=["c", "d"] * 10),

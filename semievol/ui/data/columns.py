@@ -81,7 +81,7 @@ def _suggested(here: Place, read: Mapping[Split, Table]) -> Columns:
         version = versions.get_version(here.store, here.project.version_id)
         if (again := mapping_again(version.sources, read)) is not None:
             found, differences = again
-            but = ", except:" if differences else "."
+            but = ", except, as suggested:" if differences else "."
             parts.note(f"The columns mean the same as in version {version.number}{but}")
             for sentence in differences:
                 st.text(sentence)

@@ -216,8 +216,8 @@ def _manage(here: Place) -> None:
                 st.rerun()
         name = st.text_input("Name of a copy", value=f"{here.project.name} copy", key=f"copy_{here.project.id}")
         parts.note(
-            "A copy has the data and the settings, not the rounds, decisions and models. “Export whole project” has all "
-            "of them."
+            "A copy has the data and the settings, not the rounds, decisions and models. “Export whole project” has "
+            "them all."
         )
         if st.button("Duplicate", key=f"duplicate_{here.project.id}", width="stretch"):
             with parts.errors_shown():
