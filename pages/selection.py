@@ -63,6 +63,8 @@ with parts.page() as here:
     found, lines = counted(cut, (answers, by_expert)), cut.lines()
     with right, parts.card("consequences"):
         consequences.numbers(pool, found)
+        if sentence := cut.short():
+            parts.note(sentence)
         measures.without_value(here, pool)
         threshold.histogram(
             pool,

@@ -35,7 +35,7 @@ from semievol.method.judging import ask_judge
 from semievol.method.local_models import SKIPPED, loaded_together, warm_up_is_used
 from semievol.method.protocols import Engine, Journal, Plan
 from semievol.records import STAGES, Candidate, Record, Response
-from semievol.selection.summary import accepted, why_none
+from semievol.selection.summary import accepted, short, why_none
 from semievol.task.answers import allowed_answers
 
 _OF_TUNING = 0.9
@@ -189,6 +189,8 @@ def select(plan: Plan, engine: Engine, journal: Journal) -> None:
     frozen = journal.freeze(lambda: accepted(policy, journal.considered()))
     if not frozen.answers:
         journal.event("select", f"No candidate is accepted. {why_none(policy, journal.considered())}")
+    elif sentence := short(policy, journal.considered()):
+        journal.event("select", sentence)
     journal.progress("select", len(plan.unlabeled), len(plan.unlabeled))
 
 

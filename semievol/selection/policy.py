@@ -23,6 +23,8 @@ from semievol.selection.decisions import asserted_answer, removes
 from semievol.selection.ranking import ALPHA, NEVER, parts_of
 
 NOT_ENOUGH = "not enough evidence"
+NEARLY = 0.02
+"""Part of the candidates that a share asks for, up to which it is not worth a word that ties keep fewer."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,19 @@ class Cut:
             return f"The {best} most confident candidates have the same value and can only be kept together."
         limits = sorted({part.rule.value for part in parts if part.rule.kind == "threshold"})
         return f"The value of every candidate is above the threshold {wording.series([f'{x:g}' for x in limits])}."
+
+    def short(self) -> str:
+        """One sentence where ties make a share keep clearly fewer candidates than it asks for; empty elsewhere, and
+        where nothing is kept (see `reason`)."""
+        ties = [tie for part in self._parts for tie in part.next_ties()]
+        asked, kept = sum(tie[0] for tie in ties), sum(tie[1] for tie in ties)
+        if not self.mask.any() or self.policy.quota is not None or asked - kept <= NEARLY * asked:
+            return ""
+        next_one = f"The next {ties[0][2]:,}" if len(ties) == 1 else "Those that come next in their groups"
+        return (
+            f"The share asks for {asked:,} candidates, but {kept:,} are kept. {next_one} have the same value and can "
+            "only be kept together."
+        )
 
     def _without_quota(self) -> Cut:
         calibration = self._calibration if self._judged else None

@@ -59,6 +59,19 @@ class Part:
             return self._most_confident(np.full(self.groups, self.rule.value))
         return self._most_confident(np.array([self._proven_share(group) for group in range(self.groups)]))
 
+    def next_ties(self) -> list[tuple[int, int, int]]:
+        """Where a share cannot be reached, as the next tie is too large: for each such group the number of candidates
+        that the share asks for, of those that it keeps, and of those in the tie."""
+        if self.rule.kind != "fraction":
+            return []
+        found = []
+        for group, asked in enumerate(_allowed(np.full(self.groups, self.rule.value), self.sizes).tolist()):
+            places = self.place[(self.group == group) & self.in_pool & (self.place < NEVER)]
+            kept, beyond = int((places <= asked).sum()), places[places > asked]
+            if kept < asked and len(beyond):
+                found.append((asked, kept, int(beyond.min()) - kept))
+        return found
+
     def counts(self, mask: np.ndarray) -> tuple[int, int, int]:
         """Of the candidates in the mask: calibration records, wrong ones among these, fresh candidates of the pool."""
         fresh = mask & self.fresh

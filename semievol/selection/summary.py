@@ -70,6 +70,11 @@ def why_none(policy: Policy, found: Considered) -> str:
     return reason or "Every candidate that the policy keeps was rejected by hand."
 
 
+def short(policy: Policy, found: Considered) -> str:
+    """One sentence where ties make a share keep clearly fewer candidates than it asks for, else empty."""
+    return Cut(policy, found.pool, found.calibration).short()
+
+
 def evidence(cut: Cut, found: Considered) -> dict[str, Any]:
     """What is known of what the cut keeps: counts, shift, p_values of the looks for one, shifted (names of those that
     found one), measures (how many a policy may choose from), cross_fitted; estimated and verified where there is

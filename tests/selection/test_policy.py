@@ -74,6 +74,25 @@ def test_a_best_tie_that_is_too_large_is_not_kept_and_the_reason_is_given() -> N
     )
 
 
+def test_a_share_that_a_tie_makes_much_smaller_says_so() -> None:
+    voted = table([0.0] * 8 + [0.7] * 52)
+    assert Cut(fraction(0.85), voted).short() == (
+        "The share asks for 51 candidates, but 8 are kept. The next 52 have the same value and can only be kept "
+        "together."
+    )
+    assert (
+        "Those that come next in their groups"
+        in Cut(fraction(0.5, per_class=True), table([0.0, 0.5, 0.5, 0.5] * 2, answer=["A"] * 4 + ["B"] * 4)).short()
+    )
+    for policy, frame in (
+        (fraction(0.05), voted),  # nothing is kept: `reason` says why
+        (fraction(0.5), table(list(np.arange(100.0)))),
+        (fraction(0.9), table([0.1, 0.2, np.nan, np.nan])),  # no tie, but candidates that no policy decides
+        (threshold(0.5), voted),
+    ):
+        assert Cut(policy, frame).short() == ""
+
+
 values_or_none = st.lists(st.one_of(st.just(np.nan), st.integers(0, 6).map(float)), max_size=30)
 
 
