@@ -59,8 +59,12 @@ def semievol(
     if expect == 2:
         lines = [line for line in said.splitlines() if line.startswith("semievol: ")]
         assert len(lines) == 1, said
-        return {"said": lines[0]}
     last: dict[str, Any] = json.loads(out.splitlines()[-1])
+    if expect == 2:
+        (what, remedy) = (last["error"][part] for part in ("what", "remedy"))
+        assert what in lines[0]
+        assert remedy in lines[0]
+        return {"said": lines[0]}
     return last
 
 
