@@ -25,7 +25,7 @@ from semievol.ui.evaluation import changed, classes, published
 from semievol.ui.evaluation.playground import Playground
 from semievol.ui.shell import formats
 from tests.ui import made
-from tests.ui.conftest import kept, press, told
+from tests.ui.conftest import kept, painted, press, told
 
 Visit = Callable[..., AppTest]
 
@@ -169,6 +169,10 @@ def test_a_changed_record_shows_what_was_learned_that_reads_alike_and_gold_only_
     (table,) = (t.value for t in app.dataframe if "flip" in t.value)
     app.session_state["flips_All_base"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
     app.run()
+    first = changed.flipped(outcomes.predictions(store, 1), "base").iloc[0]
+    words = painted(app)
+    assert f"Base: {first['other']} ({100 * first['other_sure']:.1f} %)" in words
+    assert f"evolved: {first['evolved']} ({100 * first['evolved_sure']:.1f} %)" in words
     near = next(t.value for t in app.dataframe if "kept_by" in t.value)
     assert 0 < len(near) <= changed.NEAREST
     assert "right" not in near

@@ -33,7 +33,7 @@ ROLE_HELP = {
     "gold": "Known answers of unlabeled records, used for measuring only and never shown to a model.",
     "earlier": "What was said before the question. Each of these turns becomes a turn of the prompt.",
 }
-WIDE = 20
+WIDE, SHOWN = 20, 20
 _WORDS = {"gold": "Hidden gold", "earlier": "Earlier turns"}
 _MORE = ("context", "group", "gold", "earlier")
 
@@ -57,9 +57,12 @@ def mapping(here: Place, read: Mapping[Split, Table]) -> Columns:
     choices = suggested.choices if chosen["options"] is None else ()
     if choices:
         st.text(f"Options from the columns {', '.join(choices)}")
-    return Columns(
-        chosen["question"] or "", choices=choices, **{role: chosen[role] for role in ROLE_HELP if role != "question"}
-    )
+    roles = {role: chosen[role] for role in ROLE_HELP if role != "question"}
+    found = Columns(chosen["question"] or "", choices=choices, **roles)
+    used = {name for column in found.columns() for name in (column, *column.split("+"))}
+    if unused := [name for name in names if name not in used]:
+        st.text(f"Not used, and not kept: {', '.join(unused[:SHOWN])}{' …' if unused[SHOWN:] else ''}")
+    return found
 
 
 def _box(column: DeltaGenerator, role: str, suggested: Columns, names: list[str], files: str) -> str | None:

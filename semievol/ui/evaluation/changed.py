@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 import streamlit as st
 
@@ -41,6 +43,7 @@ def changed(here: Place, run: Run, found: pd.DataFrame) -> None:
         default="All",
         required=True,
         key="flips",
+        bind="query-params",
         label_visibility="collapsed",
     )
     table = flipped(found, other)
@@ -52,12 +55,13 @@ def changed(here: Place, run: Run, found: pd.DataFrame) -> None:
     names["question"] = "Question"  # last, as it is long
     place = tables.pick(table, f"flips_{which}_{other}", names, WIDTHS, height=300)
     if place is not None:
-        _reasons(here, run, str(table.index[place]), table.iloc[place])
+        _reasons(here, run, str(table.index[place]), table.iloc[place], others[other])
 
 
 def flipped(found: pd.DataFrame, other: str) -> pd.DataFrame:
-    """By record id: flip ("now right" or "now wrong"), question, gold, and the answers of `other` and of evolved."""
-    wide = found.pivot(index="record_id", columns="model", values=["answer", "correct"])
+    """By record id: flip ("now right" or "now wrong"), question, gold, the answers of `other` and of evolved, and how
+    sure each was of its own (`other_sure`, `evolved_sure`, NaN where unknown)."""
+    wide = found.pivot(index="record_id", columns="model", values=["answer", "correct", "confidence"])
     before, after = wide["correct"][other].astype(bool), wide["correct"]["evolved"].astype(bool)
     once = found.drop_duplicates("record_id").set_index("record_id")
     table = pd.DataFrame(
@@ -67,18 +71,27 @@ def flipped(found: pd.DataFrame, other: str) -> pd.DataFrame:
             "gold": once["gold"].reindex(wide.index),
             "other": wide["answer"][other],
             "evolved": wide["answer"]["evolved"],
+            "other_sure": wide["confidence"][other].astype(float),
+            "evolved_sure": wide["confidence"]["evolved"].astype(float),
         }
     )
     return table[before != after].sort_values("flip")
 
 
-def _reasons(here: Place, run: Run, record_id: str, line: pd.Series) -> None:
-    """The record whole, and the kept answers that it resembles most."""
+def _reasons(here: Place, run: Run, record_id: str, line: pd.Series, other: str) -> None:
+    """The record whole, what both models said, and the kept answers that it resembles most. other: the name of the
+    model that the evolved one is compared with."""
     asked = results.record_view(here.store, here.round.id, record_id).record
-    answers = (("known answer", line["gold"], None), ("evolved", line["evolved"], line["flip"] == "now right"))
-    said = [
-        record.chip(f"{name}: {record.named_answer(here.task, asked, answer)}", good) for name, answer, good in answers
-    ]
+    better = line["flip"] == "now right"
+    answers = (
+        ("known answer", line["gold"], None, math.nan),
+        (other, line["other"], not better, line["other_sure"]),
+        ("evolved", line["evolved"], better, line["evolved_sure"]),
+    )
+    said = []
+    for name, answer, good, sure in answers:
+        how = "" if math.isnan(sure) or not here.task.closed else f" ({formats.percent(sure)})"
+        said.append(record.chip(f"{name}: {record.named_answer(here.task, asked, answer)}{how}", good))
     paint.draw(*record.question(here.task, asked, line["gold"]), paint.group("row", *said), key=f"flip_{record_id}")
     if run.selection_used is None:
         parts.note("The evolved model of this run learned from no selection.")
