@@ -70,7 +70,8 @@ def view(here: Place) -> None:
     column = COLOURS[colour or "Label"]
     drawn = map_figure.bin_places(frame, column) if many else frame
     path = "" if line is None else line.path
-    chart = map_figure.records_map(drawn, column, state.dark(), here.task.labels, str(colour), path)
+    ramp = "Confidence, %" if column == "confidence" else str(colour)
+    chart = map_figure.records_map(drawn, column, state.dark(), here.task.labels, ramp, path)
     st.plotly_chart(
         chart.update_layout(height=560, dragmode=mouse),
         theme=None,

@@ -204,6 +204,8 @@ def _value(here: Place, which: str, key: str, pool: pd.DataFrame) -> None:
     look: dict[str, Any] = {"step": step, "format": f"%.{digits}f"}
     left, right = st.columns([5, 3], vertical_alignment="bottom")
     words = unit[rule.kind] if which == "rule" else f"{unit[rule.kind]}, disputed"
+    if which == "rule" and policy.disputed != "together":
+        words = f"{words}, agreed"
     about = formats.MEASURE_FORMULAS[policy.measure] if rule.kind == "threshold" else None
     left.slider(words, 0.0, top, help=about, **look, **session.bound(f"{key}_slider", shown, moved))
     right.number_input(
