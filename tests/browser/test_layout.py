@@ -1,4 +1,4 @@
-"""What only a browser shows: a ticked row, and what fits on a small screen."""
+"""What only a browser shows: a ticked row, a clicked point, and what fits on a small screen."""
 
 from __future__ import annotations
 
@@ -26,6 +26,12 @@ LETTERS = {
         .map(text => parseFloat(getComputedStyle(text).fontSize))""",
 }
 """Sizes of the letters, in pixels."""
+A_POINT = """() => {
+  const figure = document.querySelector(".js-plotly-plot"), { xaxis, yaxis } = figure._fullLayout;
+  const { x, y } = figure._fullData[0], box = figure.querySelector(".nsewdrag").getBoundingClientRect();
+  return [box.left + xaxis.l2p(x[0]), box.top + yaxis.l2p(y[0])];
+}"""
+"""Where on the screen the first point of a figure lies."""
 
 
 def _open(page: Page, dashboard: Dashboard, name: str, project: int) -> None:
@@ -74,4 +80,19 @@ def test_a_ticked_row_is_shown_and_does_not_hold_the_page(dashboard: Dashboard, 
     expect(page.get_by_text(f"{after} of 60", exact=True)).to_be_visible()
     expect(page).to_have_url(re.compile(f"record=unlabeled-{after - 1:04d}"))
     expect(page.get_by_text(f"Caller unlabeled {after - 1} asks").first).to_be_visible()
+    assert visitor.strange == []
+
+
+def test_a_click_on_the_map_opens_the_record(dashboard: Dashboard, visitor: Visitor) -> None:
+    """Streamlit hears no click while dragging selects, so the mouse does one of both."""
+    project = made.with_results(open_store(dashboard.home), until="justify")
+    page = visitor.page
+    page.goto(dashboard.url(f"/demonstrations?project={project.id}&view=Map"))
+    page.get_by_text("Opens a record").click()
+    page.wait_for_function("document.querySelector('.js-plotly-plot')?._fullLayout?.clickmode === 'event+select'")
+    at = page.evaluate(A_POINT)
+    page.mouse.move(*at)
+    expect(page.locator(".hoverlayer .hovertext").first).to_be_visible()
+    page.mouse.click(*at)
+    expect(page).to_have_url(re.compile("record="))
     assert visitor.strange == []

@@ -165,7 +165,9 @@ def test_what_is_typed_after_e_and_n_is_in_their_fields(
     page.wait_for_timeout(500)
     assert len(_stored(store, project)) == 1
     expect(page.get_by_label("Note", exact=True)).to_have_value("rather clear")
-    page.get_by_role("button", name="Reject with this note").click()
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("Your note, not stored until you decide: rather clear")).to_be_visible()
+    card.press("r")
     expect(page.get_by_text("2 decisions saved")).to_be_visible()
     assert {first, second} == {record for _, record in _stored(store, project)}
     assert history.history(store, project.id)["note"].tolist()[0] == "rather clear"
